@@ -1,0 +1,266 @@
+/**
+ * Configuration: one schema; every key has a unit, a default and a sentence. `linepool config example` prints it.
+ * Only daemon.ts, main.ts and the command line read it: rooms are handed what they need.
+ */
+import { readFileSync } from 'node:fs';
+import ipaddr from 'ipaddr.js';
+import { parse, TomlError } from 'smol-toml';
+import { z } from 'zod';
+import { LinepoolError } from './core/errors.ts';
+import { parseBytes, parseDuration, parseRate } from './core/units.ts';
+
+const quantity = (read: (text: string) => number | undefined, example: string) =>
+  z.union([z.string(), z.number()]).transform((value, context) => {
+    const amount = typeof value === 'number' ? undefined : read(value);
+    if (amount === undefined) {
+      context.addIssue({ code: 'custom', message: `must be a string with a unit, such as ${example}` });
+      return z.NEVER;
+    }
+    return amount;
+  });
+
+const rate = quantity(parseRate, '"50 Mbit/s"');
+const size = quantity(parseBytes, '"16 MiB"');
+const time = quantity(parseDuration, '"300 ms"');
+
+const listenAddress = z
+  .string()
+  .regex(
+    /^(\[[0-9a-f:.]+\]|[0-9.]+):\d{1,5}$/i,
+    'must be address:port, such as "192.168.1.1:3128" or "[::1]:3128"',
+  );
+const network = z
+  .string()
+  .refine((text) => ipaddr.isValidCIDR(text), 'must be a network, such as "192.168.1.0/24"');
+const port = z.int().min(1).max(65_535);
+
+/** The sentence and unit of a key, for the printed example. */
+const key = <T extends z.ZodType>(schema: T, preset: z.input<T>, says: string) =>
+  schema.prefault(preset as never).meta({ says, preset });
+const optionalKey = <T extends z.ZodType>(schema: T, example: z.input<T>, says: string) =>
+  schema.optional().meta({ says, example });
+
+const SECTIONS = {
+  household: z.strictObject({
+    name: optionalKey(
+      z.string().min(1).max(63),
+      'Third floor',
+      'What neighbours see as our name. Default: the host name.',
+    ),
+  }),
+  proxy: z.strictObject({
+    listen: key(
+      z.array(listenAddress).max(16),
+      ['127.0.0.1:3128', '[::1]:3128'],
+      "Addresses of the household's proxy. On a router add its address in the home network.",
+    ),
+    clients: key(
+      z.array(network).max(64),
+      [
+        '127.0.0.0/8',
+        '::1/128',
+        '10.0.0.0/8',
+        '172.16.0.0/12',
+        '192.168.0.0/16',
+        '169.254.0.0/16',
+        'fc00::/7',
+        'fe80::/10',
+      ],
+      'Who may use it. Everybody else is refused.',
+    ),
+    max_connections: key(z.int().min(1), 1024, 'Client connections at once; more wait to be accepted.'),
+    max_header_bytes: key(size, '64 KiB', 'Largest request head.'),
+    header_timeout: key(time, '30 s', 'How long a client may take for its request head.'),
+    idle_timeout: key(time, '75 s', 'How long an idle kept-alive client connection stays open.'),
+    tunnel_idle_timeout: key(
+      time,
+      '15 min',
+      'How long a CONNECT tunnel or upgraded connection may be silent.',
+    ),
+  }),
+  pool: z.strictObject({
+    enabled: key(z.boolean(), true, 'Whether large downloads are pooled at all.'),
+    scheme: key(
+      z.enum(['adaptive', 'fixed', 'proportional']),
+      'adaptive',
+      'How spans are dealt out. The last two are for comparison.',
+    ),
+    min_size: key(size, '1 MiB', 'Smaller responses are passed through.'),
+    min_saving: key(time, '200 ms', 'Pool only when it is expected to save at least this.'),
+    window: key(size, '16 MiB', 'Reorder memory of all downloads together, a hard cap.'),
+    download_window: key(size, '8 MiB', 'Reorder memory of one download, at most.'),
+    span_time: key(time, '300 ms', "Longest span, in time of its path's rate (adaptive)."),
+    fixed_span: key(size, '1 MiB', 'Span size of the scheme "fixed".'),
+    stall_timeout: key(
+      time,
+      '400 ms',
+      'A path that brings nothing for this long, and its own round trips, loses its spans.',
+    ),
+  }),
+  line: z.strictObject({
+    down: optionalKey(rate, '50 Mbit/s', 'What the line carries down. Default: learnt from downloads.'),
+    up: optionalKey(rate, '10 Mbit/s', 'What the line carries up.'),
+    connect_timeout: key(time, '10 s', 'How long to wait for a connection to an origin.'),
+    response_timeout: key(time, '60 s', 'How long an origin may be silent before and within a response.'),
+  }),
+  lend: z.strictObject({
+    enabled: key(z.boolean(), true, 'Whether paired neighbours may borrow the line.'),
+    share_percent: key(z.number().min(0).max(100), 50, 'How much of the line is lent at most.'),
+    rate: optionalKey(rate, '20 Mbit/s', 'Ceiling of what is lent. Needed while line.down is not known.'),
+    ports: key(z.array(port).max(64), [80, 443], 'Ports of origins that borrowers may reach.'),
+    allow_networks: key(
+      z.array(network).max(64),
+      [],
+      'Non-public networks that borrowers may reach. Leave empty; for tests only.',
+    ),
+    buffer: key(size, '256 KiB', 'How far the relay reads ahead for one connection.'),
+    max_connections: key(z.int().min(1), 64, 'Connections of all borrowers together.'),
+    lease_bytes: key(size, '4 GiB', 'Largest lease accepted.'),
+    lease_time: key(time, '1 h', 'Longest lease accepted.'),
+  }),
+  link: z.strictObject({
+    listen: key(
+      z.array(listenAddress).max(16),
+      [],
+      'Addresses where neighbours reach us. Empty: we can join neighbours, but not be joined.',
+    ),
+    advertise: optionalKey(
+      z.string(),
+      '192.168.77.1:7468',
+      'Address put into invitations. Default: the first of link.listen.',
+    ),
+    connect_timeout: key(time, '3 s', 'How long to wait for a neighbour.'),
+    retry: key(time, '5 s', 'How long to wait before a neighbour is tried again.'),
+  }),
+  control: z.strictObject({
+    listen: key(listenAddress, '127.0.0.1:7467', 'Address of the control API; loopback only.'),
+  }),
+  resolve: z
+    .record(
+      z.string(),
+      z.string().refine((text) => ipaddr.isValid(text), 'must be an IP address'),
+    )
+    .prefault({})
+    .meta({
+      says: 'Names that are not asked of the name server: name = "address".',
+      example: { 'files.example': '192.0.2.7' },
+    }),
+  log: z.strictObject({
+    level: key(
+      z.enum(['error', 'warn', 'info', 'debug']),
+      'info',
+      'What is logged to stderr, as JSON lines.',
+    ),
+  }),
+};
+
+const Schema = z.strictObject({
+  household: SECTIONS.household.prefault({}),
+  proxy: SECTIONS.proxy.prefault({}),
+  pool: SECTIONS.pool.prefault({}),
+  line: SECTIONS.line.prefault({}),
+  lend: SECTIONS.lend.prefault({}),
+  link: SECTIONS.link.prefault({}),
+  control: SECTIONS.control.prefault({}),
+  resolve: SECTIONS.resolve,
+  log: SECTIONS.log.prefault({}),
+});
+
+export type Config = z.output<typeof Schema>;
+
+/**
+ * Reads a TOML file; without one, every default.
+ * @throws LinepoolError `config_invalid`, naming each key that is wrong, its value and what it must be
+ */
+export function loadConfig(file: string | undefined): Config {
+  if (file === undefined) return parseConfig('', 'defaults');
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new LinepoolError(
+      'config_invalid',
+      `${file} can not be read (${(error as NodeJS.ErrnoException).code})`,
+      { cause: error },
+    );
+  }
+  return parseConfig(text, file);
+}
+
+/** @throws LinepoolError `config_invalid` */
+export function parseConfig(text: string, from: string): Config {
+  let raw: unknown;
+  try {
+    raw = parse(text);
+  } catch (error) {
+    if (error instanceof TomlError) {
+      throw new LinepoolError(
+        'config_invalid',
+        `${from}, line ${error.line}: ${error.message.split('\n')[0]}`,
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+  const result = Schema.safeParse(raw);
+  if (!result.success) {
+    throw new LinepoolError(
+      'config_invalid',
+      `${from}: ${result.error.issues.map((issue) => complaint(issue, raw)).join('; ')}`,
+    );
+  }
+  const config = result.data;
+  if (!['127.', '[::1]'].some((loopback) => config.control.listen.startsWith(loopback))) {
+    throw new LinepoolError(
+      'config_invalid',
+      `${from}: control.listen = "${config.control.listen}" must be a loopback address`,
+    );
+  }
+  if (config.pool.download_window > config.pool.window) {
+    throw new LinepoolError(
+      'config_invalid',
+      `${from}: pool.download_window must not be larger than pool.window`,
+    );
+  }
+  return config;
+}
+
+function complaint(issue: z.core.$ZodIssue, raw: unknown): string {
+  const path = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((name) => `${path === '' ? '' : `${path}.`}${name} is not a key`).join('; ');
+  }
+  const value = issue.path.reduce<unknown>(
+    (at, step) => (at as Record<PropertyKey, unknown> | undefined)?.[step],
+    raw,
+  );
+  return `${path} = ${JSON.stringify(value)}: ${issue.message}`;
+}
+
+const toml = (value: unknown): string =>
+  Array.isArray(value) ? `[${value.map(toml).join(', ')}]` : JSON.stringify(value);
+
+/** A configuration file with every key, its sentence and its default; what is off by default is commented out. */
+export function exampleConfig(): string {
+  const lines = [
+    '# linepool configuration. Every key is optional; each shows its default, or an example behind "#".',
+  ];
+  for (const [section, schema] of Object.entries(SECTIONS)) {
+    lines.push('', `[${section}]`);
+    if (!(schema instanceof z.ZodObject)) {
+      const meta = schema.meta() ?? {};
+      lines.push(`# ${String(meta['says'])}`);
+      for (const [name, value] of Object.entries(meta['example'] as object))
+        lines.push(`# "${name}" = ${toml(value)}`);
+      continue;
+    }
+    for (const [name, field] of Object.entries(schema.shape)) {
+      const meta = (field as z.ZodType).meta() ?? {};
+      lines.push(`# ${String(meta['says'])}`);
+      lines.push(
+        'preset' in meta ? `${name} = ${toml(meta['preset'])}` : `# ${name} = ${toml(meta['example'])}`,
+      );
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
