@@ -50,7 +50,8 @@ export class FakeClock implements Clock {
     const until = this.#now + by;
     for (;;) {
       let next: Timer | undefined;
-      for (const timer of this.#timers) if (timer.at <= until && (next === undefined || timer.at < next.at)) next = timer;
+      for (const timer of this.#timers)
+        if (timer.at <= until && (next === undefined || timer.at < next.at)) next = timer;
       if (next === undefined) break;
       this.#moveTo(next.at);
       if (next.period === undefined) this.#timers.delete(next);

@@ -1,0 +1,136 @@
+/**
+ * Dialling: name resolution and TCP (or TLS) connections to origins, for the proxy, the own line and the relay.
+ * The address that was permitted is the address connected to: names are resolved once, here, and each address
+ * is asked about before a packet goes to it. This file must never connect to an address that `permit` refused.
+ *
+ *     host ── literal? ──► permit ──► connect
+ *        └── pinned name or name server ──► permit each address ──► connect to those permitted
+ */
+import { type LookupAddress, lookup as systemLookup } from 'node:dns';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { buildConnector } from 'undici';
+import { type ErrorCode, LinepoolError } from '../core/errors.ts';
+import type { Authority } from '../core/target.ts';
+import type { Milliseconds } from '../core/units.ts';
+
+export interface DialOptions {
+  /** Names that are not asked of the name server, in lower case, with their address. */
+  readonly pinned: ReadonlyMap<string, string>;
+  readonly connectTimeout: Milliseconds;
+  /** Says why an address and port may not be connected to; undefined when they may. */
+  readonly permit?: (address: string, port: number) => ErrorCode | undefined;
+  /** Certificates of authorities to trust besides the usual ones, PEM; for `get --cacert` and for tests. */
+  readonly ca?: string;
+}
+
+/** How long one address is tried before the next is tried beside it (RFC 8305 section 5). */
+const NEXT_ADDRESS_MS: Milliseconds = 250;
+
+/** A `lookup` for net.connect that resolves once and drops what is not permitted. */
+function permittedLookup(options: DialOptions, port: number): LookupFunction {
+  return (hostname, lookupOptions, callback) => {
+    const answer = (addresses: readonly LookupAddress[]): void => {
+      let refusal: ErrorCode | undefined;
+      const permitted = addresses.filter(({ address }) => {
+        const why = options.permit?.(address, port);
+        refusal ??= why;
+        return why === undefined;
+      });
+      const first = permitted[0];
+      if (first === undefined) {
+        callback(new LinepoolError(refusal ?? 'dns_failed', hostname), '', 0);
+      } else if (lookupOptions.all === true) callback(null, permitted as LookupAddress[]);
+      else callback(null, first.address, first.family);
+    };
+    const pinned = options.pinned.get(hostname.toLowerCase());
+    if (pinned !== undefined) {
+      answer([{ address: pinned, family: isIP(pinned) }]);
+      return;
+    }
+    systemLookup(
+      hostname,
+      { all: true, verbatim: true, hints: lookupOptions.hints ?? 0 },
+      (error, addresses) => {
+        if (error !== null) callback(error, '', 0);
+        else answer(addresses);
+      },
+    );
+  };
+}
+
+/** A literal address never reaches `lookup`, so it is asked about here. */
+function refuseLiteral(options: DialOptions, { host, port }: Authority): void {
+  if (isIP(host) === 0) return;
+  const why = options.permit?.(host, port);
+  if (why !== undefined) throw new LinepoolError(why, host);
+}
+
+/**
+ * A TCP connection, with Nagle's delay off. The signal ends the attempt, not the connection.
+ * @throws LinepoolError for what `permit` refused; else the system's error, which `asLinepoolError` names
+ */
+export function dial(authority: Authority, options: DialOptions, signal?: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    refuseLiteral(options, authority);
+    signal?.throwIfAborted();
+    const socket = connect({
+      host: authority.host,
+      port: authority.port,
+      noDelay: true,
+      lookup: permittedLookup(options, authority.port),
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
+      allowHalfOpen: true,
+    });
+    const settle = (): void => {
+      socket.setTimeout(0);
+      socket.off('timeout', onTimeout);
+      socket.off('error', fail);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const fail = (error: Error): void => {
+      settle();
+      socket.destroy();
+      reject(error);
+    };
+    const onTimeout = (): void => fail(new LinepoolError('connect_timeout', authority.host));
+    const onAbort = (): void => fail(signal?.reason as Error);
+    socket.setTimeout(options.connectTimeout, onTimeout);
+    socket.once('error', fail);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    socket.once('connect', () => {
+      settle();
+      resolve(socket);
+    });
+  });
+}
+
+/** The same for undici: the `connect` option of its clients, for http and https origins. */
+export function connector(options: DialOptions): buildConnector.connector {
+  const byPort = new Map<number, buildConnector.connector>();
+  return (request, callback) => {
+    const port = Number(request.port) || (request.protocol === 'https:' ? 443 : 80);
+    const host = request.hostname.replace(/^\[(.*)\]$/, '$1');
+    try {
+      refuseLiteral(options, { host, port });
+    } catch (error) {
+      callback(error as Error, null);
+      return;
+    }
+    let connectTo = byPort.get(port);
+    if (connectTo === undefined) {
+      connectTo = buildConnector({
+        timeout: options.connectTimeout,
+        allowH2: false,
+        noDelay: true,
+        autoSelectFamily: true,
+        autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
+        lookup: permittedLookup(options, port),
+        ...(options.ca === undefined ? {} : { ca: options.ca }),
+      } as buildConnector.BuildOptions);
+      // Origins use few ports; a bound keeps a hostile list of them from growing the map.
+      if (byPort.size < 64) byPort.set(port, connectTo);
+    }
+    connectTo({ ...request, hostname: host }, callback);
+  };
+}
