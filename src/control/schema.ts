@@ -1,0 +1,185 @@
+/**
+ * The control API's vocabulary: what goes over it, both ways. The server types its answers with it, the client
+ * checks them with it, so that the two can't drift apart. Unknown keys are dropped, not refused: a client may be
+ * older than the daemon. Nothing here may hold a path, a query or a header of what is downloaded: origins only.
+ */
+import { z } from 'zod';
+import { ERRORS, type ErrorCode } from '../core/errors.ts';
+import type { Event } from '../core/events.ts';
+
+const bytes = z.number().min(0);
+const bytesPerSecond = z.number().min(0);
+const milliseconds = z.number();
+/** Milliseconds since 1970. */
+const moment = z.number();
+/** As strings: a newer daemon may know codes that this client does not. */
+const code = z.string();
+/** `host:port`, IPv6 bracketed. */
+const address = z.string();
+
+export const Status = z.object({
+  version: z.string(),
+  pid: z.int(),
+  household: z.object({ id: z.string(), shortId: z.string(), name: z.string() }),
+  startedAt: moment,
+  proxy: z.array(address),
+  control: address,
+  link: z.array(address),
+  line: z.object({
+    /** Missing while nothing is known about it. */
+    downBytesPerSecond: bytesPerSecond.optional(),
+    /** True when it was learnt from downloads, false when it is configured. */
+    learned: z.boolean(),
+  }),
+  window: z.object({ capBytes: bytes, heldBytes: bytes, peakBytes: bytes }),
+  lending: z.object({
+    enabled: z.boolean(),
+    sharePercent: z.number(),
+    /** The most that is lent; missing while the line's rate is not known. */
+    capBytesPerSecond: bytesPerSecond.optional(),
+    /** What is being lent right now. */
+    bytesPerSecond,
+    /** Since the daemon started. */
+    bytes,
+    connections: z.int().min(0),
+  }),
+  memory: z.object({ rssBytes: bytes, heapUsedBytes: bytes, externalBytes: bytes }),
+});
+export type Status = z.output<typeof Status>;
+
+/** `live` is still going; the others are how it ended. */
+export const DownloadState = z.enum(['live', 'complete', 'failed', 'abandoned']);
+export type DownloadState = z.output<typeof DownloadState>;
+
+export const Download = z.object({
+  id: z.string(),
+  /** Scheme, host and port; never the path. */
+  origin: z.string(),
+  /** What is to be fetched. */
+  bytes,
+  /** What the client has, in order. */
+  deliveredBytes: bytes,
+  state: DownloadState,
+  /** Why it failed. */
+  code: code.optional(),
+  scheme: z.string(),
+  startedAt: moment,
+  /** How long it has taken so far, or took. */
+  ms: milliseconds,
+  /** Path id ("own", or a neighbour's id) to what it brought. */
+  bytesByPath: z.record(z.string(), bytes),
+  /** Path id to its present rate; empty once it has ended. */
+  ratesByPath: z.record(z.string(), bytesPerSecond),
+  /** The reason of the verdict. */
+  reason: z.string(),
+  peakWindowBytes: bytes,
+  /** Bytes that were fetched over two paths. */
+  bytesTwice: bytes,
+  /** Being fetched now: half-open spans, and how far each has come. */
+  spansInFlight: z.array(z.object({ path: z.string(), start: bytes, end: bytes, doneBytes: bytes })),
+});
+export type Download = z.output<typeof Download>;
+
+export const Verdict = z.object({
+  at: moment,
+  origin: z.string(),
+  pool: z.boolean(),
+  reason: z.string(),
+  /** Missing when the length was not known. */
+  bytes: bytes.optional(),
+});
+export type Verdict = z.output<typeof Verdict>;
+
+const Spare = z.object({ bytesPerSecond, bufferBytes: bytes });
+
+export const Neighbour = z.object({
+  name: z.string(),
+  id: z.string(),
+  shortId: z.string(),
+  up: z.boolean(),
+  /** Where it is reached; missing when it only ever reaches us. */
+  address: address.optional(),
+  /** What it offers us now; missing while it is down. */
+  offer: Spare.optional(),
+  roundTripMs: milliseconds.optional(),
+  /** Since when it is up, or down. */
+  since: moment,
+  lastError: z.object({ code, detail: z.string(), at: moment }).optional(),
+  /** What we carried for it, and it for us, ever. */
+  lentBytes: bytes,
+  borrowedBytes: bytes,
+});
+export type Neighbour = z.output<typeof Neighbour>;
+
+export const Offer = z.object({
+  neighbour: z.string(),
+  id: z.string(),
+  /** `received` from that neighbour, or `given` to it. */
+  direction: z.enum(['received', 'given']),
+  bytesPerSecond,
+  bufferBytes: bytes,
+  at: moment,
+});
+export type Offer = z.output<typeof Offer>;
+
+/** As `core/events.ts` has it. Only `kind` is checked, since a newer daemon may report new kinds. */
+export const EventRecord = z.object({
+  seq: z.int().min(1),
+  at: moment,
+  event: z.custom<Event>(
+    (value) =>
+      typeof value === 'object' && value !== null && 'kind' in value && typeof value.kind === 'string',
+  ),
+});
+export type EventRecord = z.output<typeof EventRecord>;
+
+export const Invitation = z.object({ invitation: z.string(), expiresAt: moment });
+export type Invitation = z.output<typeof Invitation>;
+
+export const Downloads = z.object({ downloads: z.array(Download) });
+export const Verdicts = z.object({ verdicts: z.array(Verdict) });
+export const Neighbours = z.object({ neighbours: z.array(Neighbour) });
+export const Offers = z.object({ offers: z.array(Offer) });
+export const EventList = z.object({ events: z.array(EventRecord) });
+export const Done = z.object({ done: z.literal(true) });
+
+// What a client sends: strict, so that a misspelt key is an error and not silence.
+
+const name = z
+  .string()
+  .min(1, 'must not be empty')
+  .max(63, 'must have at most 63 characters')
+  .regex(/^[^\p{C}\p{Zl}\p{Zp}/]+$/u, 'must not hold control characters or "/"');
+
+/** How long an invitation may be good for. */
+export const INVITATION_TTL_MS = { min: 10_000, preset: 15 * 60_000, max: 24 * 3_600_000 } as const;
+
+export const InviteRequest = z.strictObject({
+  ttlMs: z
+    .int()
+    .min(INVITATION_TTL_MS.min, 'must be at least 10 s')
+    .max(INVITATION_TTL_MS.max, 'must be at most 24 h')
+    .default(INVITATION_TTL_MS.preset),
+});
+export type InviteRequest = z.output<typeof InviteRequest>;
+
+export const JoinRequest = z.strictObject({
+  invitation: z.string().min(1).max(4096),
+  name: name.optional(),
+});
+export type JoinRequest = z.output<typeof JoinRequest>;
+
+export const RenameRequest = z.strictObject({ name });
+export type RenameRequest = z.output<typeof RenameRequest>;
+
+/** The body of every error. */
+export const Problem = z.object({
+  code: z.string(),
+  says: z.string(),
+  advice: z.string(),
+  detail: z.string(),
+});
+export type Problem = z.output<typeof Problem>;
+
+/** True for the codes that this build knows. */
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(ERRORS, text);
