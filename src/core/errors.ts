@@ -274,6 +274,13 @@ export const ERRORS = {
     'The neighbour did not answer.',
     'Check that its daemon runs and that the link is up.',
   ),
+  neighbour_refused: kind(
+    502,
+    8,
+    null,
+    'The neighbour refused what was asked of it.',
+    'See the reason that it gave.',
+  ),
   neighbour_name_taken: kind(
     409,
     8,
@@ -387,6 +394,21 @@ export const ERRORS = {
     'The control token is missing or wrong.',
     'Use the token in the state folder of the daemon.',
   ),
+  page_refused: kind(
+    403,
+    7,
+    null,
+    'Pages of other sites may not use the control API.',
+    'Use the command line, or the page that the daemon serves itself.',
+  ),
+  misdirected: kind(
+    421,
+    7,
+    null,
+    'The control API is not known by that host name.',
+    'Use localhost, 127.0.0.1 or [::1].',
+  ),
+  body_too_large: kind(413, 2, null, 'The body of the request is too large.', 'See docs/control.md.'),
   not_found: kind(404, 2, null, 'There is nothing of that name.', 'See the list of what there is.'),
   method_not_allowed: kind(405, 2, null, 'That can not be done here.', 'See docs/control.md.'),
   interrupted: kind(499, 130, null, 'Interrupted.', 'Run it again with -C to go on.'),
@@ -411,6 +433,13 @@ export class LinepoolError extends Error {
     super(detail === '' ? ERRORS[code].says : `${ERRORS[code].says} ${detail}`, options);
     this.code = code;
     this.detail = detail;
+  }
+
+  /** From a code that another household or program sent, which may be one that this build does not know. */
+  static named(code: string, otherwise: ErrorCode, detail = ''): LinepoolError {
+    return Object.hasOwn(ERRORS, code)
+      ? new LinepoolError(code as ErrorCode, detail)
+      : new LinepoolError(otherwise, `(${code.slice(0, 40)})`);
   }
 }
 

@@ -1,0 +1,90 @@
+/**
+ * Messages: what routers say to each other besides carrying bytes, as JSON. Every number's name says its unit. Used by the
+ * link server, pairing and presence. Unknown fields are ignored, so that a later version can add some; sizes are bounded.
+ */
+import { z } from 'zod';
+import { LinepoolError } from '../core/errors.ts';
+import { parseAuthority } from '../core/target.ts';
+import { type Bytes, KIB } from '../core/units.ts';
+import { ADDRESSES_MAX } from './book.ts';
+import { NAME_MAX, tidyName } from './neighbour-name.ts';
+
+/** Longest message, and longest line of the offers. */
+export const MESSAGE_MAX_BYTES: Bytes = 8 * KIB;
+
+const name = z
+  .string()
+  .max(4 * NAME_MAX)
+  .transform(tidyName);
+
+/** host:port; an IPv6 address in brackets. */
+export const address = z.string().max(262).refine(isAddress, 'must be host:port');
+
+function isAddress(text: string): boolean {
+  try {
+    parseAuthority(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const addresses = z.array(address).max(ADDRESSES_MAX);
+/** HMAC-SHA256. */
+const proof = z.base64url().length(43);
+/** Which invitation is meant: derived from its secret, without telling it. */
+const handle = z.base64url().length(22);
+
+/** Who we are and what we speak; answer to GET hello, and first line of the offers. */
+export const Hello = z.object({
+  name,
+  /** Of the program, for people. */
+  version: z.string().max(64),
+  /** Of what is said; another number is another language. */
+  protocol: z.int().nonnegative(),
+});
+export type Hello = z.output<typeof Hello>;
+
+/** One line of the offers. Lines of kinds that are not known are skipped. */
+export const OfferLine = z.object({
+  kind: z.literal('offer'),
+  bytesPerSecond: z.number().nonnegative().max(1e12),
+  bufferBytes: z.int().nonnegative().max(1e12),
+});
+export type OfferLine = z.output<typeof OfferLine>;
+
+/** POST pair: the joiner shows that it has the invitation. */
+export const PairRequest = z.object({ protocol: z.int(), handle, proof, name, addresses });
+export type PairRequest = z.output<typeof PairRequest>;
+
+/** The inviter shows that it made it. */
+export const PairAnswer = z.object({ proof, name });
+export type PairAnswer = z.output<typeof PairAnswer>;
+
+/** POST confirm: the joiner is convinced. The inviter answers 204 once the joiner is in its book. */
+export const ConfirmRequest = z.object({ handle, proof });
+export type ConfirmRequest = z.output<typeof ConfirmRequest>;
+
+/** POST part: we are neighbours no longer. Answered with 204. */
+export const PartNotice = z.object({ kind: z.literal('part') });
+export type PartNotice = z.output<typeof PartNotice>;
+
+/**
+ * A message that came as text.
+ * @throws LinepoolError `bad_request`, saying which field is wrong
+ */
+export function parseMessage<T extends z.ZodType>(schema: T, text: string): z.output<T> {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (cause) {
+    throw new LinepoolError('bad_request', 'The message is not JSON.', { cause });
+  }
+  const result = schema.safeParse(raw);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new LinepoolError(
+    'bad_request',
+    `In the message: ${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? ''}`,
+  );
+}
