@@ -39,7 +39,7 @@ function permittedLookup(options: DialOptions, port: number): LookupFunction {
       const first = permitted[0];
       if (first === undefined) {
         callback(new LinepoolError(refusal ?? 'dns_failed', hostname), '', 0);
-      } else if (lookupOptions.all === true) callback(null, permitted as LookupAddress[]);
+      } else if (lookupOptions.all === true) callback(null, permitted);
       else callback(null, first.address, first.family);
     };
     const pinned = options.pinned.get(hostname.toLowerCase());
@@ -127,7 +127,7 @@ export function connector(options: DialOptions): buildConnector.connector {
         autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
         lookup: permittedLookup(options, port),
         ...(options.ca === undefined ? {} : { ca: options.ca }),
-      } as buildConnector.BuildOptions);
+      });
       // Origins use few ports; a bound keeps a hostile list of them from growing the map.
       if (byPort.size < 64) byPort.set(port, connectTo);
     }

@@ -1,0 +1,494 @@
+/**
+ * A download: the one effectful loop. It feeds the plan with what happens and does what the plan commands: requests
+ * over lanes, bytes into the sink. The proxy makes one for each pooled response, `get` one for each file.
+ * It must never decide which span goes where (the plan does), nor write a byte twice, nor outlive its end.
+ *
+ *     running response ─┐
+ *     lanes ──spans──►  received? ──fresh bytes──► sink ──moved──► plan ──ask, stop──► lanes
+ */
+import type { Dispatcher } from 'undici';
+import type { Clock } from '../core/clock.ts';
+import { asLinepoolError, LinepoolError } from '../core/errors.ts';
+import type { Events } from '../core/events.ts';
+import {
+  EMPTY,
+  intersect,
+  lengthOf,
+  type Span,
+  type SpanSet,
+  sizeOf,
+  span,
+  subtract,
+  union,
+} from '../core/span.ts';
+import { formatOrigin } from '../core/target.ts';
+import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
+import { OWN, type Path, type PathId } from '../paths/path.ts';
+import { outFor } from '../paths/roster.ts';
+import { nextAfter } from './failure.ts';
+import { Lanes, type Wanted } from './lanes.ts';
+import { startPlan, step } from './plan.ts';
+import type { AskId, PlanCommand, PlanEvent, PlanSettings, PlanState } from './plan-state.ts';
+import { pathOf, rateOf } from './plan-state.ts';
+import type { Sink } from './sink.ts';
+import { UNKNOWN_RATE } from './throughput.ts';
+
+/** The paths that there are, and word of changes: offers come and go. */
+export interface PathSource {
+  readonly own: Path;
+  neighbours(): readonly Path[];
+  onChange(listener: () => void): Disposable;
+}
+
+/** What is remembered beyond one download about a path and this origin. */
+export interface PathMemory {
+  isLeftOut(path: PathId): boolean;
+  leaveOut(path: PathId, code: LinepoolError['code'], forMs: Milliseconds): void;
+}
+
+export interface DownloadOptions extends Wanted {
+  readonly id: string;
+  /** The part of the file that is wanted, and what of that is there already. */
+  readonly whole: Span;
+  readonly have?: SpanSet;
+  /** True when the request carries what no neighbour may see in the clear. */
+  readonly credentials: boolean;
+  readonly settings: PlanSettings;
+  readonly sink: Sink;
+  readonly paths: PathSource;
+  readonly memory: PathMemory;
+  /** What the own line brings, as far as is known. */
+  readonly ownRate: BytesPerSecond | undefined;
+  /** Longest time in which no byte comes from anywhere. */
+  readonly silenceTimeout: Milliseconds;
+}
+
+/** The response that is running when the download begins; its first body byte is the first of the whole. */
+export interface RunningResponse {
+  readonly controller: Pick<Dispatcher.DispatchController, 'abort' | 'pause' | 'resume'>;
+  /** From its request to its head. */
+  readonly latencyMs: Milliseconds;
+}
+
+/** What the running response's owner calls from then on. */
+export interface RunningFeed {
+  data(chunk: Buffer): void;
+  end(): void;
+  fail(error: Error): void;
+}
+
+export type Ended =
+  | { readonly outcome: 'complete' }
+  | { readonly outcome: 'failed'; readonly error: LinepoolError }
+  | { readonly outcome: 'abandoned' };
+
+const TICK_MS: Milliseconds = 20;
+/** The plan hears of the client's progress in steps of at least this. */
+const MOVE_STEP: Bytes = 65_536;
+/** What a neighbour's first byte is thought to take beyond our own: its request to us, and a connection of its own. */
+const DETOUR_MS: Milliseconds = 50;
+
+export class Download {
+  readonly id: string;
+  readonly options: DownloadOptions;
+  readonly startedAt: Milliseconds;
+  readonly ended: Promise<Ended>;
+  readonly #clock: Clock;
+  readonly #events: Events;
+  readonly #began: Milliseconds;
+  readonly #resolve: (ended: Ended) => void;
+  readonly #lanes: Lanes;
+  readonly #names = new Map<PathId, string>();
+  readonly #bytesByPath = new Map<PathId, Bytes>();
+  /** Paths that failed in this download and are not to come back in it. */
+  readonly #out = new Set<PathId>();
+  readonly #queue: PlanEvent[] = [];
+  readonly #stack = new DisposableStack();
+  #draining = false;
+  #plan: PlanState;
+  #received: SpanSet;
+  #missing: Bytes;
+  #running: { readonly response: RunningResponse; at: Bytes; paused: boolean } | undefined;
+  #toldDelivered: Bytes;
+  #bytesTwice: Bytes = 0;
+  #heardAt: Milliseconds;
+  #end: { readonly ended: Ended; readonly at: Milliseconds } | undefined;
+
+  constructor(options: DownloadOptions, shell: { readonly clock: Clock; readonly events: Events }) {
+    this.id = options.id;
+    this.options = options;
+    this.#clock = shell.clock;
+    this.#events = shell.events;
+    this.#began = shell.clock.now();
+    this.#heardAt = this.#began;
+    this.startedAt = shell.clock.wall();
+    const { promise, resolve } = Promise.withResolvers<Ended>();
+    this.ended = promise;
+    this.#resolve = resolve;
+    this.#lanes = new Lanes(
+      options,
+      {
+        proven: (path) => this.#tell({ kind: 'proven', path }),
+        data: (path, offset, chunk) => this.#receive(path, offset, chunk),
+        ended: (path, id) => this.#tell({ kind: 'ended', path, id }),
+        failed: (path, id, some, error, retryAfterMs) => this.#failed(path, id, some, error, retryAfterMs),
+      },
+      (offset) => this.#end !== undefined || options.sink.accepts(offset),
+    );
+    this.#received = options.have ?? EMPTY;
+    this.#missing = sizeOf(this.#received.reduce(subtract, union(EMPTY, options.whole)));
+    this.#toldDelivered = options.whole.start;
+    this.#plan = this.#startPlan(undefined);
+  }
+
+  /** Begins with a response that is running already: its bytes are fed in from now on. */
+  adopt(response: RunningResponse): RunningFeed {
+    this.#running = { response, at: this.options.whole.start, paused: false };
+    this.#plan = this.#startPlan(response);
+    this.#begin();
+    return {
+      data: (chunk) => this.#ran(chunk),
+      end: () => this.#runEnded(new LinepoolError('response_incomplete')),
+      fail: (error) => this.#runEnded(asLinepoolError(error)),
+    };
+  }
+
+  /** Begins with nothing running. */
+  start(): void {
+    this.#begin();
+  }
+
+  /** Nobody wants it any more: every fetch is stopped now. */
+  abandon(): void {
+    this.#finish({ outcome: 'abandoned' });
+  }
+
+  /** Fails it from outside, such as when its sink can take no more. */
+  fail(error: LinepoolError): void {
+    this.#finish({ outcome: 'failed', error });
+  }
+
+  get bytesTwice(): Bytes {
+    return this.#bytesTwice;
+  }
+
+  /** Bytes that are here, those that were there before included. */
+  get receivedBytes(): Bytes {
+    return lengthOf(this.options.whole) - this.#missing;
+  }
+
+  /** How long it has taken so far, or took. */
+  get ms(): Milliseconds {
+    return (this.#end?.at ?? this.#clock.now()) - this.#began;
+  }
+
+  get end(): Ended | undefined {
+    return this.#end?.ended;
+  }
+
+  /** What a path brings as far as this download measured it; undefined when it never was busy. */
+  measured(id: PathId): BytesPerSecond | undefined {
+    const path = pathOf(this.#plan, id);
+    return path === undefined || path.flow.slots.length === 0 ? undefined : rateOf(path);
+  }
+
+  /** What each path brought, what it brings now, and what it was asked for. */
+  lines(): readonly {
+    readonly id: PathId;
+    readonly name: string;
+    readonly bytes: Bytes;
+    readonly bytesPerSecond: BytesPerSecond;
+    readonly state: 'connecting' | 'fetching' | 'idle' | 'out';
+    readonly asks: readonly { readonly start: Bytes; readonly end: Bytes; readonly at: Bytes }[];
+  }[] {
+    return this.#plan.paths.map((path) => {
+      const busy = path.asks.length > 0 || this.#plan.running?.path === path.id;
+      const out = path.standing.kind === 'out';
+      const bytes = this.#bytesByPath.get(path.id) ?? 0;
+      return {
+        id: path.id,
+        name: this.#names.get(path.id) ?? path.id,
+        bytes,
+        bytesPerSecond: busy && this.#end === undefined ? rateOf(path) : 0,
+        state: out ? 'out' : !busy ? 'idle' : bytes > 0 ? 'fetching' : 'connecting',
+        asks: path.asks,
+      };
+    });
+  }
+
+  #startPlan(response: RunningResponse | undefined): PlanState {
+    const { whole, have, settings, sink, ownRate } = this.options;
+    const running = response && { path: OWN, rate: ownRate ?? UNKNOWN_RATE, latencyMs: response.latencyMs };
+    return startPlan(
+      { settings, whole, horizon: sink.horizon, ...(have && { have }), ...(running && { running }) },
+      this.#began,
+    );
+  }
+
+  #begin(): void {
+    const { paths, sink, target, whole, settings } = this.options;
+    this.#names.set(OWN, paths.own.name);
+    if (this.#missing === 0) {
+      this.#finish({ outcome: 'complete' });
+      return;
+    }
+    sink.onMove(() => this.#moved());
+    this.#stack.use(paths.onChange(() => this.#pathsChanged()));
+    this.#stack.use(this.#clock.every(TICK_MS, () => this.#tick()));
+    this.#pathsChanged();
+    this.#events.report({
+      kind: 'download_started',
+      download: this.id,
+      origin: formatOrigin(target.origin),
+      bytes: lengthOf(whole),
+      paths: this.#plan.paths.map((path) => path.id),
+      scheme: settings.scheme,
+    });
+  }
+
+  #usable(path: Path): boolean {
+    const offer = path.offer();
+    return (
+      !this.#out.has(path.id) &&
+      (offer === undefined || offer.bytesPerSecond > 0) &&
+      path.carries(this.options.target.origin, { credentials: this.options.credentials }) &&
+      !this.options.memory.isLeftOut(path.id)
+    );
+  }
+
+  #pathsChanged(): void {
+    const { paths, ownRate } = this.options;
+    // The own line is never left out beforehand: it is what there always is.
+    const usable = [paths.own, ...paths.neighbours().filter((path) => this.#usable(path))];
+    for (const known of this.#plan.paths) {
+      if (known.standing.kind !== 'out' && !usable.some((path) => path.id === known.id)) {
+        this.#tell({ kind: 'left', path: known.id });
+      }
+    }
+    const joining = usable.filter((path) => {
+      const known = pathOf(this.#plan, path.id);
+      return !this.#out.has(path.id) && (known === undefined || known.standing.kind === 'out');
+    });
+    if (joining.length === 0) return;
+    for (const path of joining) this.#names.set(path.id, path.name);
+    const latencyMs = (this.#running?.response.latencyMs ?? DETOUR_MS) + DETOUR_MS;
+    this.#tell({
+      kind: 'joined',
+      paths: joining.map((path) => ({
+        path: path.id,
+        rate: path.offer()?.bytesPerSecond ?? ownRate ?? UNKNOWN_RATE,
+        latencyMs,
+      })),
+    });
+  }
+
+  #pathById(id: PathId): Path | undefined {
+    const { own } = this.options.paths;
+    return id === own.id ? own : this.options.paths.neighbours().find((path) => path.id === id);
+  }
+
+  // What happens
+
+  #ran(chunk: Buffer): void {
+    const running = this.#running;
+    if (running === undefined || this.#end !== undefined) return;
+    const offset = running.at;
+    const room = this.options.whole.end - offset;
+    if (chunk.length > room) {
+      this.fail(new LinepoolError('bad_response', '(the response is longer than it says)'));
+      return;
+    }
+    running.at += chunk.length;
+    this.#receive(OWN, offset, chunk);
+    if (this.#end !== undefined) return;
+    this.#tell({ kind: 'ran', at: running.at });
+    if (this.#running === running && !this.options.sink.accepts(running.at)) {
+      running.paused = true;
+      running.response.controller.pause();
+    }
+  }
+
+  #runEnded(error: LinepoolError): void {
+    if (this.#running === undefined || this.#end !== undefined) return;
+    this.#running = undefined;
+    this.#events.report({
+      kind: 'span_failed',
+      download: this.id,
+      path: OWN,
+      code: error.code,
+      detail: error.detail,
+    });
+    this.#tell({ kind: 'run_failed' });
+  }
+
+  #tick(): void {
+    const now = this.#clock.now();
+    // A sink that pushes back makes every path silent; that is not the paths' fault.
+    if (
+      this.#lanes.isPaused ||
+      this.#running?.paused === true ||
+      this.#plan.horizon <= this.#plan.delivered
+    ) {
+      this.#heardAt = now;
+      if (this.#lanes.isPaused) return;
+    }
+    if (now - this.#heardAt > this.options.silenceTimeout) {
+      this.fail(new LinepoolError('response_timeout'));
+      return;
+    }
+    this.#noteMove();
+    this.#tell({ kind: 'tick' });
+  }
+
+  #moved(): void {
+    const { sink } = this.options;
+    this.#lanes.resume();
+    const running = this.#running;
+    if (running?.paused === true && sink.accepts(running.at)) {
+      running.paused = false;
+      running.response.controller.resume();
+    }
+    if (sink.delivered - this.#toldDelivered >= MOVE_STEP) this.#noteMove();
+  }
+
+  #noteMove(): void {
+    const { delivered, horizon } = this.options.sink;
+    if (delivered === this.#plan.delivered && horizon === this.#plan.horizon) return;
+    this.#toldDelivered = delivered;
+    this.#tell({ kind: 'moved', delivered, horizon });
+  }
+
+  /** Only what is new goes on to the sink; the rest came over two paths. */
+  #receive(path: PathId, offset: Bytes, chunk: Buffer): void {
+    this.#heardAt = this.#clock.now();
+    const came = span(offset, offset + chunk.length);
+    const known = intersect(this.#received, came);
+    const fresh = known.length === 0 ? [came] : known.reduce(subtract, [came] as SpanSet);
+    this.#received = union(this.#received, came);
+    const bytes = sizeOf(fresh);
+    this.#bytesByPath.set(path, (this.#bytesByPath.get(path) ?? 0) + bytes);
+    this.#bytesTwice += chunk.length - bytes;
+    this.#missing -= bytes;
+    for (const part of fresh) {
+      this.options.sink.write(part.start, chunk.subarray(part.start - offset, part.end - offset));
+    }
+    if (this.#missing === 0) this.#finish({ outcome: 'complete' });
+    else if (this.options.sink.delivered - this.#toldDelivered >= MOVE_STEP) this.#noteMove();
+  }
+
+  #failed(
+    path: PathId,
+    id: AskId,
+    broughtSome: boolean,
+    error: LinepoolError,
+    retryAfterMs: number | undefined,
+  ): void {
+    if (this.#end !== undefined) return;
+    const { target, memory } = this.options;
+    const strikes = pathOf(this.#plan, path)?.strikes ?? 0;
+    this.#events.report({
+      kind: 'span_failed',
+      download: this.id,
+      path,
+      code: error.code,
+      detail: error.detail,
+    });
+    const isLastResort = path === OWN && this.#running === undefined;
+    const next = nextAfter(error, { strikes, broughtSome, isLastResort });
+    const forMs = outFor(error.code, retryAfterMs);
+    if (forMs > 0) {
+      memory.leaveOut(path, error.code, forMs);
+      const origin = formatOrigin(target.origin);
+      this.#events.report({ kind: 'path_out', path, origin, code: error.code, forMs });
+    }
+    if (next === 'out') this.#out.add(path);
+    if (path === OWN && isLastResort && error.code === 'span_validator') {
+      this.fail(new LinepoolError('origin_changed'));
+      return;
+    }
+    this.#tell({ kind: 'failed', path, id, next });
+  }
+
+  // What the plan says
+
+  /** Events are handled one after the other, also those that a command causes at once. */
+  #tell(event: PlanEvent): void {
+    this.#queue.push(event);
+    if (this.#draining) return;
+    this.#draining = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        if (this.#end !== undefined) break;
+        const now = this.#clock.now();
+        if (next.kind !== 'ran') this.#tellProgress(now);
+        const { state, commands } = step(this.#plan, next, now);
+        this.#plan = state;
+        for (const command of commands) this.#obey(command);
+        // What the plan took from the path at once, without a word about each span.
+        if (next.kind === 'failed' || next.kind === 'left') {
+          this.#lanes.keepOnly(next.path, pathOf(this.#plan, next.path)?.asks.map((ask) => ask.id) ?? []);
+        }
+      }
+    } finally {
+      this.#draining = false;
+    }
+  }
+
+  /** The plan must know how far every span is before it moves one. */
+  #tellProgress(now: Milliseconds): void {
+    for (const path of this.#plan.paths) {
+      for (const ask of path.asks) {
+        const at = this.#lanes.at(path.id, ask.id);
+        if (at === undefined || at <= ask.at) continue;
+        this.#plan = step(this.#plan, { kind: 'progress', path: path.id, id: ask.id, at }, now).state;
+      }
+    }
+  }
+
+  #obey(command: PlanCommand): void {
+    if (this.#end !== undefined) return;
+    switch (command.kind) {
+      case 'ask': {
+        const path = this.#pathById(command.path);
+        if (path === undefined) this.#queue.push({ kind: 'left', path: command.path });
+        else this.#lanes.ask(path, command.id, command.span, this.#missing);
+        return;
+      }
+      case 'stop':
+        this.#lanes.stop(command.path, command.id, command.at);
+        return;
+      case 'stop_running': {
+        const running = this.#running;
+        this.#running = undefined;
+        running?.response.controller.abort(new LinepoolError('interrupted', 'others bring what comes next'));
+        return;
+      }
+      case 'give_up':
+        this.fail(new LinepoolError('no_path'));
+        return;
+    }
+  }
+
+  #finish(ended: Ended): void {
+    if (this.#end !== undefined) return;
+    this.#end = { ended, at: this.#clock.now() };
+    this.#stack.dispose();
+    const running = this.#running;
+    this.#running = undefined;
+    const reason = new LinepoolError('interrupted', 'the download has ended');
+    this.#lanes.destroy(reason);
+    if (running !== undefined && running.at < this.options.whole.end)
+      running.response.controller.abort(reason);
+    this.#events.report({
+      kind: 'download_ended',
+      download: this.id,
+      outcome: ended.outcome,
+      code: ended.outcome === 'failed' ? ended.error.code : undefined,
+      ms: this.ms,
+      bytesByPath: Object.fromEntries(this.#bytesByPath),
+      bytesTwice: this.#bytesTwice,
+      peakWindowBytes: this.options.sink.peakBytes,
+    });
+    this.#resolve(ended);
+  }
+}

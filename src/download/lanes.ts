@@ -1,0 +1,145 @@
+/**
+ * The lanes of one download: a connection for each path in use, and the fetches that are queued on it. The download
+ * asks and stops here as the plan commands, and hears what comes. It must never keep a lane that nobody needs.
+ */
+import { LinepoolError } from '../core/errors.ts';
+import type { RawHeaders, Validator } from '../core/http.ts';
+import type { Span } from '../core/span.ts';
+import type { Target } from '../core/target.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import { type Lane, OWN, type Path, type PathId } from '../paths/path.ts';
+import { RangeFetch } from '../paths/range-fetch.ts';
+import type { AskId } from './plan-state.ts';
+
+export interface Wanted {
+  readonly target: Target;
+  /** Length of the whole representation. */
+  readonly total: Bytes;
+  readonly validator: Validator;
+  /** End-to-end headers for requests over our own line, and for those over a neighbour's. */
+  readonly ownHeaders: RawHeaders;
+  readonly neighbourHeaders: RawHeaders;
+}
+
+export interface LaneListener {
+  proven(path: PathId): void;
+  data(path: PathId, offset: Bytes, chunk: Buffer): void;
+  ended(path: PathId, id: AskId): void;
+  failed(
+    path: PathId,
+    id: AskId,
+    broughtSome: boolean,
+    error: LinepoolError,
+    retryAfterMs: Milliseconds | undefined,
+  ): void;
+}
+
+interface OpenLane {
+  readonly lane: Lane;
+  readonly fetches: Map<AskId, RangeFetch>;
+}
+
+export class Lanes {
+  readonly #wanted: Wanted;
+  readonly #listener: LaneListener;
+  /** Whether bytes for that offset may be read on now. */
+  readonly #accepts: (offset: Bytes) => boolean;
+  readonly #open = new Map<PathId, OpenLane>();
+  readonly #paused = new Set<RangeFetch>();
+
+  constructor(wanted: Wanted, listener: LaneListener, accepts: (offset: Bytes) => boolean) {
+    this.#wanted = wanted;
+    this.#listener = listener;
+    this.#accepts = accepts;
+  }
+
+  /** True while the sink pushes back on a fetch. */
+  get isPaused(): boolean {
+    return this.#paused.size > 0;
+  }
+
+  /** Queues a request on the path's lane, opening one when there is none. */
+  ask(path: Path, id: AskId, span: Span, bytesWanted: Bytes): void {
+    const { target, total, validator, ownHeaders, neighbourHeaders } = this.#wanted;
+    let open = this.#open.get(path.id);
+    if (open === undefined) {
+      open = { lane: path.lane(target.origin, { bytesWanted }), fetches: new Map() };
+      this.#open.set(path.id, open);
+    }
+    const { lane, fetches } = open;
+    const headers = path.id === OWN ? ownHeaders : neighbourHeaders;
+    const done = (): void => {
+      fetches.delete(id);
+      this.#paused.delete(fetch);
+    };
+    const fetch: RangeFetch = new RangeFetch(
+      { path: target.path, headers, span, total, validator },
+      {
+        proven: () => this.#listener.proven(path.id),
+        data: (offset, chunk) => {
+          this.#listener.data(path.id, offset, chunk);
+          if (fetch.isOver || this.#accepts(fetch.at)) return;
+          this.#paused.add(fetch);
+          fetch.pause();
+        },
+        ended: () => {
+          // Told first: the download asks here how far the fetch came.
+          this.#listener.ended(path.id, id);
+          done();
+        },
+        failed: (error, retryAfterMs) => {
+          this.#listener.failed(path.id, id, fetch.at > span.start, error, retryAfterMs);
+          done();
+        },
+      },
+    );
+    fetches.set(id, fetch);
+    fetch.send(lane);
+  }
+
+  /** The next byte that the span will bring; undefined when it is over. */
+  at(path: PathId, id: AskId): Bytes | undefined {
+    return this.#open.get(path)?.fetches.get(id)?.at;
+  }
+
+  /** The span is to end at `at`, which may be where it is already. */
+  stop(path: PathId, id: AskId, at: Bytes): void {
+    const open = this.#open.get(path);
+    const fetch = open?.fetches.get(id);
+    if (open === undefined || fetch === undefined) return;
+    fetch.stopAt(at);
+    if (!fetch.isOver) return;
+    open.fetches.delete(id);
+    this.#paused.delete(fetch);
+    // Nobody is served by waiting for responses that nobody wants: the lane goes, the next ask opens another.
+    if (open.fetches.size > 0 || this.#open.get(path) !== open) return;
+    this.#open.delete(path);
+    open.lane.destroy(new LinepoolError('interrupted', 'nothing more is wanted over it'));
+  }
+
+  /** Stops every span of the path that is not among these. */
+  keepOnly(path: PathId, ids: readonly AskId[]): void {
+    for (const id of this.#open.get(path)?.fetches.keys() ?? []) {
+      if (!ids.includes(id)) this.stop(path, id, 0);
+    }
+  }
+
+  /** Reads on where the sink has room again. */
+  resume(): void {
+    for (const fetch of this.#paused) {
+      if (!this.#accepts(fetch.at)) continue;
+      this.#paused.delete(fetch);
+      fetch.resume();
+    }
+  }
+
+  /** Ends everything now; the listener hears no more. */
+  destroy(reason: LinepoolError): void {
+    for (const { lane, fetches } of this.#open.values()) {
+      for (const fetch of fetches.values()) fetch.forget();
+      lane.destroy(reason);
+    }
+    this.#open.clear();
+    this.#paused.clear();
+  }
+}

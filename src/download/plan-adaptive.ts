@@ -1,0 +1,112 @@
+/**
+ * The adaptive scheme: spans as long as a fraction of a second of their path, the next one always queued, a slow
+ * path's span far enough ahead that the client never waits for it, or none. Pure; the plan calls it.
+ *
+ *     client                                                  horizon
+ *       ▼                                                        ▼
+ *       |= fast =|= fast =|= fast =|..holes: fast will be there..|
+ *                                                |= slow =|  asked now, there when the client gets there
+ */
+import { lengthOf, type Span, type SpanSet, sizeOf } from '../core/span.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import type { Scheme } from './plan-seed.ts';
+import {
+  busyMs,
+  freeMs,
+  openHoles,
+  type PathState,
+  type PlanState,
+  rateOf,
+  readyPaths,
+  totalRate,
+} from './plan-state.ts';
+
+/** The part of the window that one round of spans may fill: the rest is for what is queued and out of order. */
+const WINDOW_PART = 0.3;
+/** Spans of a path that fit into what its latency leaves of the window. */
+const SPANS_BEYOND_LATENCY = 3;
+const SHORTEST_SPAN_MS: Milliseconds = 20;
+/** A path is asked again when it has less than this left, in spans, beyond its latency. */
+const KEEP_QUEUED = 0.75;
+/** A slow path's time is taken for so much longer than it should be. */
+const CAUTION = 1.1;
+
+/**
+ * How long a span should take on its path: short enough for the window to hold a round of them, and shorter on a
+ * long way, where most of the window is taken up by what is still on it.
+ */
+export function spanMs(state: PlanState, path: PathState): Milliseconds {
+  const windowMs = ((state.horizon - state.delivered) * 1000) / Math.max(1, totalRate(state));
+  const fits = Math.min(WINDOW_PART * windowMs, (windowMs - path.latencyMs) / SPANS_BEYOND_LATENCY);
+  return Math.min(state.settings.spanMs, Math.max(SHORTEST_SPAN_MS, fits));
+}
+
+/** Spans get shorter as the end comes near, so that all paths finish together. */
+function spanBytes(state: PlanState, path: PathState): Bytes {
+  const left = sizeOf(state.holes);
+  const fairMs = (left * 1000) / (2 * Math.max(1, totalRate(state)));
+  const ms = Math.max(SHORTEST_SPAN_MS, Math.min(spanMs(state, path), fairMs));
+  return Math.max(state.settings.leastBytes, Math.ceil((rateOf(path) * ms) / 1000));
+}
+
+function isHungry(state: PlanState, path: PathState): boolean {
+  return busyMs(state, path) < path.latencyMs + KEEP_QUEUED * spanMs(state, path);
+}
+
+/** True when the very next byte of the client is asked of nobody: that can't wait until a path is hungry. */
+function isUrgent(state: PlanState): boolean {
+  return (
+    state.running === undefined &&
+    state.holes[0]?.start === state.delivered &&
+    state.delivered > state.whole.start
+  );
+}
+
+export const adaptive: Scheme = {
+  first(state, mayAsk) {
+    const open = isUrgent(state) ? mayAsk : mayAsk.filter((path) => isHungry(state, path));
+    return open.reduce<PathState | undefined>(
+      (best, path) => (best === undefined || freeMs(state, path) < freeMs(state, best) ? path : best),
+      undefined,
+    );
+  },
+  place(state, path) {
+    const holes = openHoles(state);
+    const bytes = spanBytes(state, path);
+    return placeFor(state, path, holes, bytes) ?? placeFor(state, path, holes, state.settings.leastBytes);
+  },
+};
+
+function placeFor(state: PlanState, path: PathState, holes: SpanSet, bytes: Bytes): Span | undefined {
+  let skip = othersFirst(state, path, bytes);
+  for (const hole of holes) {
+    const size = lengthOf(hole);
+    if (skip >= size) {
+      skip -= size;
+      continue;
+    }
+    const start = hole.start + skip;
+    const end = Math.min(hole.end, start + bytes);
+    // A crumb left over would cost somebody a request of its own.
+    const rest = hole.end - end;
+    return { start, end: rest < state.settings.leastBytes / 2 ? hole.end : end };
+  }
+  return undefined;
+}
+
+/**
+ * Bytes of the holes that the other paths will have brought before this one could bring a span of this size:
+ * those it leaves to them, so that it never becomes what the client waits for (earliest completion first).
+ */
+function othersFirst(state: PlanState, path: PathState, bytes: Bytes): Bytes {
+  const doneMs = freeMs(state, path) + (bytes * 1000) / rateOf(path);
+  let first = 0;
+  for (const other of readyPaths(state)) {
+    if (other.id === path.id) continue;
+    const each = spanBytes(state, other);
+    const eachMs = (each * 1000) / rateOf(other);
+    const rounds = Math.ceil((doneMs * CAUTION - freeMs(state, other)) / eachMs) - 1;
+    if (rounds > 0 && doneMs > freeMs(state, other) + eachMs) first += rounds * each;
+  }
+  return Math.floor(first);
+}

@@ -1,0 +1,65 @@
+/**
+ * What a scheme is, and the two of 2013, kept for comparison: `fixed` gives the next stretch of a fixed size to the
+ * next path that is free; `proportional` cuts the file once by the bandwidths offered. Pure; the plan calls them.
+ */
+import { intersect, lengthOf, type Span } from '../core/span.ts';
+import type { Bytes } from '../core/units.ts';
+import { openHoles, type PathState, type PlanState, rateOf, readyPaths } from './plan-state.ts';
+
+export interface Scheme {
+  /** Which of the paths that may be asked is to be asked first; none when none needs more now. */
+  first(state: PlanState, mayAsk: readonly PathState[]): PathState | undefined;
+  /** What it is asked for; within the holes and before the horizon. None when nothing there is for it. */
+  place(state: PlanState, path: PathState): Span | undefined;
+}
+
+const isFree = (path: PathState): boolean => path.asks.length === 0;
+
+function cut(holes: readonly Span[], most: Bytes): Span | undefined {
+  const hole = holes[0];
+  return hole === undefined ? undefined : { start: hole.start, end: Math.min(hole.end, hole.start + most) };
+}
+
+export const fixed: Scheme = {
+  first: (_state, mayAsk) => mayAsk.find(isFree),
+  place: (state) => cut(openHoles(state), state.settings.fixedBytes),
+};
+
+/** The stretches that the scheme `proportional` deals out, once, by what each path offers then. */
+export function sharesOf(state: PlanState): PlanState['shares'] {
+  const whole = state.holes[0];
+  const paths = readyPaths(state);
+  const sum = paths.reduce((total, path) => total + rateOf(path), 0);
+  if (whole === undefined || sum === 0) return [];
+  let start = whole.start;
+  return paths.map((path, i) => {
+    const last = i === paths.length - 1;
+    const end = last
+      ? whole.end
+      : Math.min(whole.end, start + Math.round((lengthOf(whole) * rateOf(path)) / sum));
+    const share = { path: path.id, span: { start, end } };
+    start = end;
+    return share;
+  });
+}
+
+export const proportional: Scheme = {
+  first: (_state, mayAsk) => mayAsk.find(isFree),
+  place(state, path) {
+    const open = openHoles(state);
+    const own = state.shares
+      .filter((share) => share.path === path.id)
+      .flatMap((share) => intersect(open, share.span));
+    if (own.length > 0) return cut(own, Number.MAX_SAFE_INTEGER);
+    // What belongs to a path that is gone is anybody's.
+    const working = new Set(readyPaths(state).map((one) => one.id));
+    const orphaned = open.flatMap((hole) =>
+      state.shares.length === 0
+        ? [hole]
+        : state.shares
+            .filter((share) => !working.has(share.path))
+            .flatMap((share) => intersect([hole], share.span)),
+    );
+    return cut(orphaned, state.settings.fixedBytes);
+  },
+};

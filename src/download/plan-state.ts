@@ -1,0 +1,187 @@
+/**
+ * What the plan knows: its state, the events it hears, the commands it gives, and the questions asked of the state.
+ * Pure values and functions. This file must never decide anything: that is plan.ts and the schemes.
+ */
+import { lengthOf, type Span, type SpanSet } from '../core/span.ts';
+import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
+import type { PathId } from '../paths/path.ts';
+import { rate, type Throughput } from './throughput.ts';
+
+export type AskId = number;
+
+/** A span that a path was asked for. */
+export interface Ask {
+  readonly id: AskId;
+  readonly start: Bytes;
+  /** Where it ends now; a stop brings it forward. */
+  readonly end: Bytes;
+  /** The next byte that is to come: start <= at <= end. */
+  readonly at: Bytes;
+  readonly askedAt: Milliseconds;
+  /** True when the path had nothing else to do: then the wait for the first byte is the path's latency. */
+  readonly fromIdle: boolean;
+}
+
+/**
+ * A path in this download.
+ *     ready ──failed──► benched ──time──► ready
+ *       └─────refused / left────► out                (for this download; `joined` brings it back)
+ */
+export type Standing =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'benched'; readonly until: Milliseconds }
+  | { readonly kind: 'out' };
+
+export interface PathState {
+  readonly id: PathId;
+  readonly standing: Standing;
+  /** In the order in which the path will bring them. */
+  readonly asks: readonly Ask[];
+  readonly flow: Throughput;
+  /** From a request on an idle path to its first byte. */
+  readonly latencyMs: Milliseconds;
+  readonly latencyKnown: boolean;
+  /** When something last came, or was first waited for. */
+  readonly heardAt: Milliseconds;
+  /** True when it has brought a part that was checked: it can be relied on to have ranges. */
+  readonly proven: boolean;
+  /** Stalls and failures in a row; each doubles the time on the bench. */
+  readonly strikes: number;
+}
+
+/**
+ * The response that was already running when the download began. It runs on until others have taken over what
+ * comes next: it is never given up for a hope.
+ */
+export interface Running {
+  readonly path: PathId;
+  readonly at: Bytes;
+  /** What the paths, this one included, are asked for starts here. */
+  readonly carvedAt: Bytes | undefined;
+}
+
+export interface PlanSettings {
+  readonly scheme: 'adaptive' | 'fixed' | 'proportional';
+  /** Longest span, in time of its path's rate. */
+  readonly spanMs: Milliseconds;
+  /** Smallest span worth a request. */
+  readonly leastBytes: Bytes;
+  /** Span size of the scheme `fixed`. */
+  readonly fixedBytes: Bytes;
+  /** A path silent for this long, and its round trips, loses its spans. */
+  readonly stallMs: Milliseconds;
+}
+
+export interface PlanState {
+  readonly settings: PlanSettings;
+  /** What the client is to get. */
+  readonly whole: Span;
+  /** What nobody has and nobody was asked for. */
+  readonly holes: SpanSet;
+  /** All before it went to the client. */
+  readonly delivered: Bytes;
+  /** Nothing at or beyond it may be asked for yet. */
+  readonly horizon: Bytes;
+  readonly paths: readonly PathState[];
+  readonly running: Running | undefined;
+  readonly nextId: AskId;
+  /** Of the scheme `proportional`: whose which stretch is. */
+  readonly shares: readonly { readonly path: PathId; readonly span: Span }[];
+}
+
+/** A path that may be used, and what is thought of it at first. */
+export interface Joining {
+  readonly path: PathId;
+  readonly rate: BytesPerSecond;
+  /** From a request to its first byte. */
+  readonly latencyMs: Milliseconds;
+}
+
+export type PlanEvent =
+  /** These paths may be used from now on, or again. */
+  | { readonly kind: 'joined'; readonly paths: readonly Joining[] }
+  /** A path may no longer be used; what it was asked for is asked of others. */
+  | { readonly kind: 'left'; readonly path: PathId }
+  /** The next byte that the span will bring is `at`. */
+  | { readonly kind: 'progress'; readonly path: PathId; readonly id: AskId; readonly at: Bytes }
+  /** The head of a span came and was checked. */
+  | { readonly kind: 'proven'; readonly path: PathId }
+  /** The span came to its end. */
+  | { readonly kind: 'ended'; readonly path: PathId; readonly id: AskId }
+  /** The span broke off. `retry`: soon; `bench`: after a while; `out`: never in this download. */
+  | {
+      readonly kind: 'failed';
+      readonly path: PathId;
+      readonly id: AskId;
+      readonly next: 'retry' | 'bench' | 'out';
+    }
+  /** The running response has come to `at`. */
+  | { readonly kind: 'ran'; readonly at: Bytes }
+  /** The running response broke off. */
+  | { readonly kind: 'run_failed' }
+  /** The client has taken more, or the window changed. */
+  | { readonly kind: 'moved'; readonly delivered: Bytes; readonly horizon: Bytes }
+  /** Time passed. */
+  | { readonly kind: 'tick' };
+
+export type PlanCommand =
+  | { readonly kind: 'ask'; readonly path: PathId; readonly id: AskId; readonly span: Span }
+  /** The span is to end at `at`, which may be where it is already; what comes after is not wanted from it. */
+  | { readonly kind: 'stop'; readonly path: PathId; readonly id: AskId; readonly at: Bytes }
+  /** The running response is to end now. */
+  | { readonly kind: 'stop_running' }
+  /** No path is left that could bring what is missing. */
+  | { readonly kind: 'give_up' };
+
+export interface Step {
+  readonly state: PlanState;
+  readonly commands: readonly PlanCommand[];
+}
+
+export const remaining = (ask: Ask): Bytes => ask.end - ask.at;
+
+/** Bytes that the path was asked for and has not brought. */
+export const backlog = (path: PathState): Bytes => path.asks.reduce((sum, ask) => sum + remaining(ask), 0);
+
+export const rateOf = (path: PathState): BytesPerSecond => rate(path.flow);
+
+/** Time until the path has brought all it was asked for. */
+export function busyMs(state: PlanState, path: PathState): Milliseconds {
+  const running = state.running;
+  // The running response shares the line with what is asked beside it, so both count.
+  const run =
+    running !== undefined && running.path === path.id && running.carvedAt !== undefined
+      ? Math.max(0, running.carvedAt - running.at)
+      : 0;
+  const bytes = backlog(path) + run;
+  return bytes === 0 ? 0 : (bytes * 1000) / rateOf(path);
+}
+
+/** When the path could bring the first byte of something new, from now. */
+export function freeMs(state: PlanState, path: PathState): Milliseconds {
+  return Math.max(busyMs(state, path), path.latencyMs);
+}
+
+export const isReady = (path: PathState): boolean => path.standing.kind === 'ready';
+
+export const readyPaths = (state: PlanState): readonly PathState[] => state.paths.filter(isReady);
+
+export const pathOf = (state: PlanState, id: PathId): PathState | undefined =>
+  state.paths.find((path) => path.id === id);
+
+export const totalRate = (state: PlanState): BytesPerSecond =>
+  readyPaths(state).reduce((sum, path) => sum + rateOf(path), 0);
+
+/** The holes that may be asked for now. */
+export function openHoles(state: PlanState): SpanSet {
+  const out: Span[] = [];
+  for (const hole of state.holes) {
+    if (hole.start >= state.horizon) break;
+    out.push(hole.end <= state.horizon ? hole : { start: hole.start, end: state.horizon });
+  }
+  return out.filter((hole) => lengthOf(hole) > 0);
+}
+
+export function withPath(state: PlanState, path: PathState): PlanState {
+  return { ...state, paths: state.paths.map((other) => (other.id === path.id ? path : other)) };
+}

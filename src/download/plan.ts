@@ -1,0 +1,357 @@
+/**
+ * The plan: which span goes to which path now. Pure: `(state, event, now) -> (state, commands)`; the daemon, `get`,
+ * the simulator and the tests run this same code. It must never read a clock, touch a socket or roll dice.
+ *
+ *     event ──► apply ──► rescue (ticks) ──► run ──► deal ──► re-split ──► commands
+ *
+ * - apply     what happened, put into the state
+ * - rescue    what a silent or failing path was asked for goes back to the holes
+ * - run       how far the response that was already running goes on
+ * - deal      holes become asks, by the scheme
+ * - re-split  at the very end, a path that idles takes over half of what another still has to do
+ */
+import {
+  EMPTY,
+  intersect,
+  lengthOf,
+  type Span,
+  type SpanSet,
+  sizeOf,
+  span,
+  subtract,
+  union,
+} from '../core/span.ts';
+import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
+import type { PathId } from '../paths/path.ts';
+import { adaptive } from './plan-adaptive.ts';
+import { ask, bench, release, withoutAsk } from './plan-asks.ts';
+import { fixed, proportional, type Scheme, sharesOf } from './plan-seed.ts';
+import {
+  type AskId,
+  isReady,
+  type Joining,
+  type PathState,
+  type PlanCommand,
+  type PlanEvent,
+  type PlanSettings,
+  type PlanState,
+  pathOf,
+  rateOf,
+  readyPaths,
+  remaining,
+  type Step,
+  withPath,
+} from './plan-state.ts';
+import { rescue } from './rescue.ts';
+import { resplit } from './resplit.ts';
+import { flowing, idle, observed, throughput } from './throughput.ts';
+
+/** Requests that may wait on one path; a long way needs more of them to be kept full. */
+export const MOST_ASKS_EACH = 32;
+/** How long the running response is left alone before others take over: enough for them to prove themselves. */
+const CARVE_MS: Milliseconds = 250;
+/** What the running response claims at a time where nobody else was asked. */
+const CLAIM_MS: Milliseconds = 200;
+
+const SCHEMES: Readonly<Record<PlanSettings['scheme'], Scheme>> = { adaptive, fixed, proportional };
+
+export interface Start {
+  readonly settings: PlanSettings;
+  /** What the client is to get. */
+  readonly whole: Span;
+  /** What of it is there already; for a download that is resumed. */
+  readonly have?: SpanSet;
+  readonly horizon: Bytes;
+  /** The path whose response is running, from the first byte of the whole on; none when there is none. */
+  readonly running?: {
+    readonly path: PathId;
+    readonly rate: BytesPerSecond;
+    readonly latencyMs: Milliseconds;
+  };
+}
+
+export function startPlan(start: Start, now: Milliseconds): PlanState {
+  const { settings, whole, running } = start;
+  const state: PlanState = {
+    settings,
+    whole,
+    holes: running === undefined ? (start.have ?? EMPTY).reduce(subtract, union(EMPTY, whole)) : EMPTY,
+    delivered: whole.start,
+    horizon: start.horizon,
+    paths: [],
+    running: running === undefined ? undefined : { path: running.path, at: whole.start, carvedAt: undefined },
+    nextId: 1,
+    shares: [],
+  };
+  return running === undefined
+    ? state
+    : {
+        ...state,
+        paths: [{ ...newPath(running.path, running.rate, running.latencyMs, now), latencyKnown: true }],
+      };
+}
+
+function newPath(id: PathId, guess: BytesPerSecond, latencyMs: Milliseconds, now: Milliseconds): PathState {
+  return {
+    id,
+    standing: { kind: 'ready' },
+    asks: [],
+    flow: throughput(guess),
+    latencyMs,
+    latencyKnown: false,
+    heardAt: now,
+    proven: false,
+    strikes: 0,
+  };
+}
+
+/** Takes what happened, gives what to do. Deterministic; `now` is monotonic, in ms. */
+export function step(before: PlanState, event: PlanEvent, now: Milliseconds): Step {
+  const commands: PlanCommand[] = [];
+  let state = apply(before, event, now);
+  if (event.kind === 'progress') return { state, commands };
+  if (event.kind === 'tick') {
+    state = unbench(state, now);
+    if (state.settings.scheme === 'adaptive') state = rescue(state, now, commands);
+  }
+  const ran = run(state, commands);
+  // The running response tells of every chunk; mostly nothing follows from it before the next tick.
+  if (event.kind === 'ran' && ran === state) return { state, commands };
+  state = ran;
+  state = deal(state, now, commands);
+  if (state.settings.scheme === 'adaptive') state = resplit(state, now, commands);
+  if (isStranded(state)) commands.push({ kind: 'give_up' });
+  return { state, commands };
+}
+
+function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState {
+  switch (event.kind) {
+    case 'joined': {
+      const joined = event.paths.reduce((known, joining) => join(known, joining, now), state);
+      // Without a running response the whole is dealt from the start, so it is shared out then.
+      return joined.running === undefined && joined.shares.length === 0
+        ? { ...joined, shares: sharesOf(joined) }
+        : joined;
+    }
+    case 'left': {
+      const path = pathOf(state, event.path);
+      return path === undefined ? state : { ...release(state, path, { kind: 'out' }) };
+    }
+    case 'progress':
+      return progressed(state, event.path, event.id, event.at, now);
+    case 'proven': {
+      const path = pathOf(state, event.path);
+      return path === undefined ? state : withPath(state, { ...path, proven: true });
+    }
+    case 'ended': {
+      const path = pathOf(state, event.path);
+      if (path === undefined) return state;
+      const ask = path.asks.find((one) => one.id === event.id);
+      if (ask === undefined) return state;
+      const next = progressed(state, path.id, ask.id, ask.end, now);
+      const after = pathOf(next, path.id) ?? path;
+      const asks = after.asks.filter((one) => one.id !== ask.id);
+      return withPath(next, {
+        ...after,
+        asks,
+        strikes: 0,
+        flow: asks.length === 0 && next.running?.path !== path.id ? idle(after.flow) : after.flow,
+      });
+    }
+    case 'failed':
+      return failed(state, event.path, event.id, event.next, now);
+    case 'ran':
+      return ran(state, event.at, now);
+    case 'run_failed': {
+      const running = state.running;
+      if (running === undefined) return state;
+      const end = running.carvedAt ?? state.whole.end;
+      const holes = running.at < end ? union(state.holes, span(running.at, end)) : state.holes;
+      return { ...state, running: undefined, holes };
+    }
+    case 'moved':
+      return { ...state, delivered: event.delivered, horizon: event.horizon };
+    case 'tick': {
+      // Time in which nothing came counts too, or a path that stalls would keep its rate.
+      const paths = state.paths.map((path) =>
+        path.flow.busySince === undefined ? path : { ...path, flow: observed(path.flow, now, 0) },
+      );
+      return { ...state, paths };
+    }
+  }
+}
+
+function join(state: PlanState, joining: Joining, now: Milliseconds): PlanState {
+  const known = pathOf(state, joining.path);
+  if (known === undefined) {
+    return { ...state, paths: [...state.paths, newPath(joining.path, joining.rate, joining.latencyMs, now)] };
+  }
+  return isReady(known) ? state : withPath(state, { ...known, standing: { kind: 'ready' }, heardAt: now });
+}
+
+function progressed(state: PlanState, id: PathId, ask: AskId, at: Bytes, now: Milliseconds): PlanState {
+  const path = pathOf(state, id);
+  const before = path?.asks.find((one) => one.id === ask);
+  if (path === undefined || before === undefined || at <= before.at) return state;
+  const first = before.at === before.start;
+  let { flow, latencyMs, latencyKnown } = path;
+  if (first && before.fromIdle) {
+    // The wait for the first byte of an idle path is its latency, and the first bytes say nothing of its rate.
+    const sample = now - before.askedAt;
+    latencyMs = latencyKnown ? Math.min(sample, latencyMs * 0.75 + sample * 0.25) : sample;
+    latencyKnown = true;
+    flow = flowing(flow, now);
+  } else flow = observed(flow, now, at - before.at);
+  const asks = path.asks.map((one) => (one.id === ask ? { ...one, at: Math.min(at, one.end) } : one));
+  return withPath(state, { ...path, asks, flow, latencyMs, latencyKnown, heardAt: now });
+}
+
+function ran(state: PlanState, at: Bytes, now: Milliseconds): PlanState {
+  const running = state.running;
+  const path = running === undefined ? undefined : pathOf(state, running.path);
+  if (running === undefined || path === undefined || at <= running.at) return state;
+  const flow =
+    path.flow.busySince === undefined ? flowing(path.flow, now) : observed(path.flow, now, at - running.at);
+  return { ...withPath(state, { ...path, flow, heardAt: now }), running: { ...running, at } };
+}
+
+function failed(
+  state: PlanState,
+  id: PathId,
+  askId: AskId,
+  next: 'retry' | 'bench' | 'out',
+  now: Milliseconds,
+): PlanState {
+  const path = pathOf(state, id);
+  const ask = path?.asks.find((one) => one.id === askId);
+  if (path === undefined || ask === undefined) return state;
+  if (next === 'out') return release(state, path, { kind: 'out' });
+  if (next === 'bench') {
+    return bench(state, path, now);
+  }
+  const asks = path.asks.filter((one) => one.id !== askId);
+  return withPath(
+    { ...state, holes: union(state.holes, span(ask.at, ask.end)) },
+    { ...path, asks, strikes: path.strikes + 1 },
+  );
+}
+
+function unbench(state: PlanState, now: Milliseconds): PlanState {
+  const paths = state.paths.map(
+    (path): PathState =>
+      path.standing.kind === 'benched' && path.standing.until <= now
+        ? { ...path, standing: { kind: 'ready' }, heardAt: now }
+        : path,
+  );
+  return { ...state, paths };
+}
+
+/**
+ * The running response. Others are dealt what comes after `carvedAt`; there it stops, but only when its own path
+ * is known to be able to go on by ranges, and somebody has or was asked for what comes next. Else it runs on:
+ * over holes, which it claims, and over what others were asked for, which then may come twice.
+ */
+function run(before: PlanState, commands: PlanCommand[]): PlanState {
+  let state = before;
+  const running = state.running;
+  if (running === undefined) return state;
+  const own = pathOf(state, running.path);
+  if (own === undefined) return state;
+  const others = readyPaths(state).filter((path) => path.id !== own.id);
+  if (running.carvedAt === undefined) return others.length === 0 ? state : carve(state, own);
+  if (own.standing.kind === 'out') return runAlone(state, commands);
+  if (running.at < running.carvedAt) return state;
+
+  // What it has passed is done, whoever else was asked for it.
+  for (const path of state.paths) {
+    for (const ask of path.asks) {
+      if (ask.end > running.at) continue;
+      commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
+      state = withPath(state, withoutAsk(pathOf(state, path.id) ?? path, ask));
+    }
+  }
+  const past = span(state.whole.start, running.at);
+  state = { ...state, holes: subtract(state.holes, past) };
+  const here = state.holes.find((hole) => hole.start === running.at);
+  if (here !== undefined) {
+    const claim = Math.max(state.settings.leastBytes, Math.ceil((rateOf(own) * CLAIM_MS) / 1000));
+    const end = Math.min(here.end, running.at + claim);
+    return {
+      ...state,
+      holes: subtract(state.holes, span(here.start, end)),
+      running: { ...running, carvedAt: end },
+    };
+  }
+  if (!own.proven || running.at >= state.whole.end) return state;
+  commands.push({ kind: 'stop_running' });
+  return { ...state, running: undefined };
+}
+
+function carve(state: PlanState, own: PathState): PlanState {
+  const running = state.running;
+  if (running === undefined) return state;
+  const window = state.horizon - state.delivered;
+  const ahead = Math.max(state.settings.leastBytes, (rateOf(own) * CARVE_MS) / 1000);
+  const carvedAt = Math.ceil(running.at + Math.min(ahead, Math.max(state.settings.leastBytes, window / 3)));
+  if (state.whole.end - carvedAt < state.settings.leastBytes) return state;
+  const holes = union(EMPTY, span(carvedAt, state.whole.end));
+  const carved = { ...state, holes, running: { ...running, carvedAt } };
+  return { ...carved, shares: sharesOf(carved) };
+}
+
+/** The own line can not go on by ranges: the running response brings everything, as if nothing had been pooled. */
+function runAlone(before: PlanState, commands: PlanCommand[]): PlanState {
+  let state = before;
+  for (const path of state.paths) {
+    for (const ask of path.asks) commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
+    state = withPath(state, { ...path, asks: [], standing: { kind: 'out' }, flow: idle(path.flow) });
+  }
+  const running = state.running;
+  return running === undefined
+    ? state
+    : { ...state, holes: EMPTY, running: { ...running, carvedAt: undefined } };
+}
+
+/** True when the path may be asked at all: beside its running response only when somebody has proven ranges. */
+function mayAsk(state: PlanState, path: PathState): boolean {
+  return (
+    isReady(path) &&
+    path.asks.length < MOST_ASKS_EACH &&
+    (state.running?.path !== path.id || state.paths.some((other) => other.id !== path.id && other.proven))
+  );
+}
+
+function deal(before: PlanState, now: Milliseconds, commands: PlanCommand[]): PlanState {
+  let state = before;
+  const scheme = SCHEMES[state.settings.scheme];
+  const passed = new Set<PathId>();
+  const most = MOST_ASKS_EACH * state.paths.length;
+  for (let dealt = 0; dealt < most && state.holes.length > 0; dealt += 1) {
+    const hungry = readyPaths(state).filter((path) => !passed.has(path.id) && mayAsk(state, path));
+    const path = scheme.first(state, hungry);
+    if (path === undefined) break;
+    const place = scheme.place(state, path);
+    if (place === undefined) passed.add(path.id);
+    else state = ask(state, path, place, now, commands);
+  }
+  return state;
+}
+
+function isStranded(state: PlanState): boolean {
+  return (
+    sizeOf(state.holes) > 0 &&
+    state.running === undefined &&
+    state.paths.every((path) => path.standing.kind === 'out' && path.asks.length === 0)
+  );
+}
+
+/** Bytes that are on their way or still to be dealt; for tests and displays. */
+export function missing(state: PlanState): Bytes {
+  const asked = state.paths.reduce(
+    (sum, path) => sum + path.asks.reduce((n, one) => n + remaining(one), 0),
+    0,
+  );
+  const running = state.running;
+  const run = running === undefined ? 0 : Math.max(0, (running.carvedAt ?? state.whole.end) - running.at);
+  return asked + run + intersect(state.holes, state.whole).reduce((sum, hole) => sum + lengthOf(hole), 0);
+}

@@ -1,0 +1,81 @@
+/**
+ * Rescue: what a path no longer brings is taken from it. A silent path goes to the bench and loses all it was asked
+ * for; a path that has become far too slow loses only the span that the client waits for. The bytes that came stay.
+ * Pure; the plan calls it on every tick. It must never take the last path's work: late is better than never.
+ */
+
+import { span, union } from '../core/span.ts';
+import type { Milliseconds } from '../core/units.ts';
+import { bench, withoutAsk } from './plan-asks.ts';
+import {
+  type Ask,
+  busyMs,
+  isReady,
+  type PathState,
+  type PlanCommand,
+  type PlanState,
+  rateOf,
+  readyPaths,
+  remaining,
+  withPath,
+} from './plan-state.ts';
+import { recentRate } from './throughput.ts';
+
+/** A path that has not brought anything yet is given this much more: it has to connect first. */
+const FIRST_GRACE_MS: Milliseconds = 600;
+/** Round trips that a path may be silent for beyond the stall time. */
+const ROUND_TRIPS = 3;
+/** A span is taken over when another path would bring it this many times sooner … */
+const TIMES_SOONER = 2;
+/** … and by at least this much. */
+const WORTH_MS: Milliseconds = 150;
+
+export function rescue(before: PlanState, now: Milliseconds, commands: PlanCommand[]): PlanState {
+  let state = before;
+  for (const path of readyPaths(state)) {
+    if (isSilent(state, path, now) && hasOther(state, path, now)) {
+      for (const ask of path.asks) commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
+      state = bench(state, path, now);
+    }
+  }
+  return takeOver(state, now, commands);
+}
+
+function isSilent(state: PlanState, path: PathState, now: Milliseconds): boolean {
+  if (path.asks.length === 0) return false;
+  const grace = path.proven ? 0 : FIRST_GRACE_MS;
+  return now - path.heardAt > state.settings.stallMs + grace + ROUND_TRIPS * path.latencyMs;
+}
+
+/** Somebody who can do the work: another path that is ready, and not silent itself. */
+function hasOther(state: PlanState, path: PathState, now: Milliseconds): boolean {
+  return (
+    readyPaths(state).some((other) => other.id !== path.id && other.proven && !isSilent(state, other, now)) ||
+    (state.running !== undefined && state.running.path !== path.id)
+  );
+}
+
+/** The span that the client waits for, if others are ahead of it and could bring the rest of it much sooner. */
+function takeOver(state: PlanState, now: Milliseconds, commands: PlanCommand[]): PlanState {
+  const head = headAsk(state);
+  if (head === undefined) return state;
+  const { path, ask } = head;
+  const leftMs = (remaining(ask) * 1000) / Math.min(rateOf(path), recentRate(path.flow, now));
+  const soonest = readyPaths(state)
+    .filter((other) => other.id !== path.id && other.proven)
+    .map((other) => busyMs(state, other) + other.latencyMs + (remaining(ask) * 1000) / rateOf(other))
+    .reduce((least, ms) => Math.min(least, ms), Number.POSITIVE_INFINITY);
+  if (leftMs < soonest * TIMES_SOONER + WORTH_MS) return state;
+  commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
+  return withPath({ ...state, holes: union(state.holes, span(ask.at, ask.end)) }, withoutAsk(path, ask));
+}
+
+function headAsk(state: PlanState): { path: PathState; ask: Ask } | undefined {
+  let head: { path: PathState; ask: Ask } | undefined;
+  for (const path of state.paths) {
+    const ask = path.asks[0];
+    if (!isReady(path) || ask === undefined || ask.at > state.delivered) continue;
+    if (head === undefined || ask.at < head.ask.at) head = { path, ask };
+  }
+  return head;
+}

@@ -1,0 +1,89 @@
+/**
+ * Throughput: how fast a path brings bytes, learnt from what it brought. Pure; the plan keeps one for each path.
+ * Only busy time counts: a path that was asked nothing is not slow. It starts from a guess (an offer, an earlier
+ * download) that fades as measurements come in.
+ *
+ *     slots    | 100 ms | 100 ms | ... |   the last SLOTS of them, bytes and busy time in each
+ */
+import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
+
+/** Length of one slot. */
+const SLOT_MS: Milliseconds = 100;
+/** Slots that count for the rate: one second and a half forgets a change of rate fast and rides out jitter. */
+const SLOTS = 15;
+/** Slots that count for the rate of this moment. */
+const RECENT_SLOTS = 3;
+/** How much busy time the guess weighs as much as. */
+const GUESS_WEIGHT_MS: Milliseconds = 60;
+/** A path whose rate is not known at all is taken for this. */
+export const UNKNOWN_RATE: BytesPerSecond = 250_000;
+/** Rates are never taken for less, so that times stay finite. */
+const LEAST_RATE: BytesPerSecond = 1_000;
+
+interface Slot {
+  readonly index: number;
+  readonly bytes: Bytes;
+  readonly busyMs: Milliseconds;
+}
+
+export interface Throughput {
+  readonly guess: BytesPerSecond;
+  /** Oldest first; at most SLOTS. */
+  readonly slots: readonly Slot[];
+  /** When busy time was last counted up to; undefined while idle. */
+  readonly busySince: Milliseconds | undefined;
+}
+
+export function throughput(guess: BytesPerSecond = UNKNOWN_RATE): Throughput {
+  return { guess: Math.max(guess, LEAST_RATE), slots: [], busySince: undefined };
+}
+
+/** Bytes came (or none did, while the path had something to bring). */
+export function observed(state: Throughput, now: Milliseconds, bytes: Bytes): Throughput {
+  const index = Math.floor(now / SLOT_MS);
+  const busyMs = state.busySince === undefined ? 0 : Math.max(0, now - state.busySince);
+  const last = state.slots.at(-1);
+  const slots =
+    last !== undefined && last.index === index
+      ? [...state.slots.slice(0, -1), { index, bytes: last.bytes + bytes, busyMs: last.busyMs + busyMs }]
+      : [...state.slots, { index, bytes, busyMs }];
+  return { ...state, slots: slots.slice(-SLOTS), busySince: now };
+}
+
+/** The path has nothing more to bring: time that passes from now on does not count. */
+export function idle(state: Throughput): Throughput {
+  return { ...state, busySince: undefined };
+}
+
+/** Busy time starts now: the first byte after a wait that was latency, not slowness. */
+export function flowing(state: Throughput, now: Milliseconds): Throughput {
+  return { ...state, busySince: now };
+}
+
+function rateOf(slots: readonly Slot[], guess: BytesPerSecond, guessMs: Milliseconds): BytesPerSecond {
+  let bytes = 0;
+  let ms = 0;
+  for (const slot of slots) {
+    bytes += slot.bytes;
+    ms += slot.busyMs;
+  }
+  return Math.max(LEAST_RATE, (bytes + (guess * guessMs) / 1000) / ((ms + guessMs) / 1000));
+}
+
+/** What the path brings. */
+export function rate(state: Throughput): BytesPerSecond {
+  const measuredMs = state.slots.reduce((sum, slot) => sum + slot.busyMs, 0);
+  const guessMs = Math.max(0, GUESS_WEIGHT_MS - measuredMs / 5);
+  return measuredMs === 0 ? state.guess : rateOf(state.slots, state.guess, guessMs);
+}
+
+/** What the path brings at this moment: quick to fall, too jumpy to plan by. */
+export function recentRate(state: Throughput, now: Milliseconds): BytesPerSecond {
+  const first = Math.floor(now / SLOT_MS) - RECENT_SLOTS;
+  const recent = state.slots.filter((slot) => slot.index >= first);
+  const waiting = state.busySince === undefined ? 0 : now - state.busySince;
+  const ms = recent.reduce((sum, slot) => sum + slot.busyMs, 0) + waiting;
+  if (ms < SLOT_MS) return rate(state);
+  const bytes = recent.reduce((sum, slot) => sum + slot.bytes, 0);
+  return Math.max(LEAST_RATE, (bytes * 1000) / ms);
+}

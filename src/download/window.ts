@@ -1,0 +1,182 @@
+/**
+ * The window: the bounded reorder buffer between the spans that come from the paths and the client's stream.
+ * Bytes that are next go straight to the client; the others wait here. All downloads share one budget, a hard cap.
+ *
+ *     delivered      position                          horizon
+ *         |== client's socket ==|..gap..|== held ==|..gap..|
+ *         |<----------------- committed ------------------>|    sum over all downloads <= cap
+ *
+ * Nothing beyond the horizon may be asked for, so what is held can never be more than what is committed.
+ */
+import type { Writable } from 'node:stream';
+import type { Span } from '../core/span.ts';
+import type { Bytes } from '../core/units.ts';
+import type { Sink } from './sink.ts';
+
+/** The memory that all windows share. */
+export class WindowBudget {
+  readonly capBytes: Bytes;
+  readonly #eachBytes: Bytes;
+  readonly #shares = new Set<WindowShare>();
+  #peak: Bytes = 0;
+
+  constructor(options: { readonly capBytes: Bytes; readonly eachBytes: Bytes }) {
+    this.capBytes = options.capBytes;
+    this.#eachBytes = Math.min(options.eachBytes, options.capBytes);
+  }
+
+  /** A part for one more download; leave it when the download ends. */
+  join(): WindowShare {
+    const share = new WindowShare(this);
+    this.#shares.add(share);
+    return share;
+  }
+
+  leave(share: WindowShare): void {
+    this.#shares.delete(share);
+  }
+
+  /** Bytes that are held now, the clients' socket buffers included. */
+  get heldBytes(): Bytes {
+    let sum = 0;
+    for (const share of this.#shares) sum += share.heldBytes;
+    return sum;
+  }
+
+  /** The most that was ever held. */
+  get peakBytes(): Bytes {
+    return this.#peak;
+  }
+
+  /** What a download may commit itself to, having this much committed already. */
+  allow(committed: Bytes): Bytes {
+    let others = -committed;
+    for (const share of this.#shares) others += share.committedBytes;
+    const fair = Math.min(this.#eachBytes, Math.floor(this.capBytes / Math.max(1, this.#shares.size)));
+    return Math.max(committed, Math.min(fair, this.capBytes - others));
+  }
+
+  noteHeld(): void {
+    this.#peak = Math.max(this.#peak, this.heldBytes);
+  }
+}
+
+export class WindowShare {
+  readonly #budget: WindowBudget;
+  committedBytes: Bytes = 0;
+  heldBytes: Bytes = 0;
+  peakBytes: Bytes = 0;
+
+  constructor(budget: WindowBudget) {
+    this.#budget = budget;
+  }
+
+  /** How far a download that has delivered so much, and was allowed so far before, may go. */
+  horizonFrom(delivered: Bytes, before: Bytes): Bytes {
+    this.committedBytes = this.#budget.allow(Math.max(0, before - delivered));
+    return Math.max(before, delivered + this.committedBytes);
+  }
+
+  hold(bytes: Bytes): void {
+    this.heldBytes = bytes;
+    this.peakBytes = Math.max(this.peakBytes, bytes);
+    this.#budget.noteHeld();
+  }
+
+  leave(): void {
+    this.heldBytes = 0;
+    this.committedBytes = 0;
+    this.#budget.leave(this);
+  }
+}
+
+export class Window implements Sink {
+  readonly #out: Writable;
+  readonly #share: WindowShare;
+  readonly #whole: Span;
+  /** By offset; what is held is cut at the same places at which it came, so the next piece starts at the position. */
+  readonly #held = new Map<Bytes, Buffer>();
+  #heldBytes: Bytes = 0;
+  /** The next byte that goes to the client's socket. */
+  #position: Bytes;
+  #horizon: Bytes;
+  #blocked = false;
+  #listener: () => void = () => {};
+  #handedOver: (() => void) | undefined;
+
+  constructor(out: Writable, share: WindowShare, whole: Span) {
+    this.#out = out;
+    this.#share = share;
+    this.#whole = whole;
+    this.#position = whole.start;
+    this.#horizon = whole.start;
+    out.on('drain', () => {
+      this.#blocked = false;
+      this.#flush();
+      this.#listener();
+    });
+  }
+
+  get delivered(): Bytes {
+    // What waits in the socket has not left our memory. Response framing may be in the count: never before the start.
+    return Math.max(this.#whole.start, this.#position - this.#out.writableLength);
+  }
+
+  get horizon(): Bytes {
+    this.#horizon = this.#share.horizonFrom(this.delivered, this.#horizon);
+    return Math.min(this.#horizon, this.#whole.end);
+  }
+
+  /** Calls back once every byte was handed to the client's socket: at once, or when it drains. */
+  whenHandedOver(listener: () => void): void {
+    this.#handedOver = listener;
+    this.#flush();
+  }
+
+  get peakBytes(): Bytes {
+    return this.#share.peakBytes;
+  }
+
+  write(offset: Bytes, chunk: Buffer): void {
+    this.#held.set(offset, chunk);
+    this.#heldBytes += chunk.length;
+    if (offset === this.#position && !this.#blocked) this.#flush();
+    this.#share.hold(this.#heldBytes + this.#out.writableLength);
+  }
+
+  /** Within the horizon there is room; beyond it only what the client takes at once. */
+  accepts(offset: Bytes): boolean {
+    return offset < this.#horizon || !this.#blocked;
+  }
+
+  onMove(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  /** Gives back its part of the budget and all that it holds. */
+  close(): void {
+    this.#held.clear();
+    this.#heldBytes = 0;
+    this.#share.leave();
+    this.#listener = () => {};
+  }
+
+  #flush(): void {
+    while (!this.#blocked) {
+      const chunk = this.#held.get(this.#position);
+      if (chunk === undefined) break;
+      this.#held.delete(this.#position);
+      this.#heldBytes -= chunk.length;
+      this.#position += chunk.length;
+      this.#blocked = !this.#out.write(chunk);
+    }
+    this.#tellHandedOver();
+  }
+
+  #tellHandedOver(): void {
+    if (this.#handedOver === undefined || this.#position < this.#whole.end) return;
+    const listener = this.#handedOver;
+    this.#handedOver = undefined;
+    listener();
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Pooled responses: asked about every response head, gives the verdict, and takes over those that pay. The running
+ * response becomes the first span of a download whose window writes to the client.
+ * It must never touch a response that passes, nor let a failed download look complete.
+ *
+ *     Exchange ──Consider──► verdict ──pass──► undefined
+ *                               └────pool──► Download ──► Window ──► client's response
+ */
+import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import type { Clock } from '../core/clock.ts';
+import type { Events } from '../core/events.ts';
+import type { RawHeaders } from '../core/http.ts';
+import { formatOrigin } from '../core/target.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import { Download, type PathSource } from '../download/download.ts';
+import type { PlanSettings } from '../download/plan-state.ts';
+import type { Register } from '../download/register.ts';
+import { hasCredentials, type Pool, verdict } from '../download/verdict.ts';
+import { Window, type WindowBudget } from '../download/window.ts';
+import type { Health } from '../paths/health.ts';
+import type { OwnLine } from '../paths/own-line.ts';
+import { OWN, type Path } from '../paths/path.ts';
+import type { Consider, ResponseHead, Takeover } from './takeover.ts';
+
+export interface PoolingOptions {
+  readonly enabled: boolean;
+  readonly minBytes: Bytes;
+  readonly minSavingMs: Milliseconds;
+  readonly settings: PlanSettings;
+  /** Longest time in which no byte comes from anywhere. */
+  readonly silenceTimeout: Milliseconds;
+}
+
+export interface PoolingRooms {
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly budget: WindowBudget;
+  readonly ownLine: OwnLine;
+  readonly neighbours: Pick<PathSource, 'neighbours' | 'onChange'>;
+  readonly health: Health;
+  readonly register: Register;
+}
+
+/** What a request over the own line is thought to wait for its first byte, until the download has measured it. */
+const OWN_LATENCY_MS: Milliseconds = 40;
+
+/** Of a client's request, these are about one message or one part; a request for a span has its own. */
+const NOT_FOR_SPANS = new Set([
+  'range',
+  'if-range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'accept-encoding',
+  'expect',
+  'content-length',
+  'content-type',
+]);
+
+export function spanHeaders(headers: RawHeaders): string[] {
+  const out: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    if (!NOT_FOR_SPANS.has(name.toLowerCase())) out.push(name, headers[i + 1] ?? '');
+  }
+  return out;
+}
+
+/** Makes the `Consider` that the proxy asks. */
+export function pooling(options: PoolingOptions, rooms: PoolingRooms): Consider {
+  return (head) => {
+    const usable = rooms.neighbours.neighbours().filter((path) => isUsable(path, head, rooms));
+    const result = verdict({
+      method: head.method,
+      scheme: head.target.origin.scheme,
+      requestHeaders: head.requestHeaders,
+      status: head.status,
+      headers: head.headers,
+      enabled: options.enabled,
+      minBytes: options.minBytes,
+      minSavingMs: options.minSavingMs,
+      ownRate: rooms.ownLine.down,
+      offered: usable.reduce((sum, path) => sum + (path.offer()?.bytesPerSecond ?? 0), 0),
+      refusesRanges: rooms.health.refusesRanges(head.target.origin),
+    });
+    const origin = formatOrigin(head.target.origin);
+    const bytes = result.pool ? result.span.end - result.span.start : result.bytes;
+    rooms.register.note({ at: rooms.clock.wall(), origin, pool: result.pool, reason: result.reason, bytes });
+    // Small responses are most of what a household loads: an event for each would drown the others.
+    if (result.pool || (bytes ?? 0) >= options.minBytes) {
+      rooms.events.report({ kind: 'verdict', origin, pool: result.pool, reason: result.reason, bytes });
+    }
+    return result.pool ? takeOver(head, result, options, rooms) : undefined;
+  };
+}
+
+function isUsable(path: Path, head: ResponseHead, rooms: PoolingRooms): boolean {
+  return (
+    (path.offer()?.bytesPerSecond ?? 0) > 0 &&
+    path.carries(head.target.origin, { credentials: hasCredentials(head.requestHeaders) }) &&
+    rooms.health.leftOutFor(path.id, head.target.origin) === undefined
+  );
+}
+
+function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms: PoolingRooms): Takeover {
+  const { ownLine, neighbours, health, budget, register, clock, events } = rooms;
+  const { origin } = head.target;
+  const window = new Window(head.response, budget.join(), pool.span);
+  const download = new Download(
+    {
+      id: randomUUID(),
+      target: head.target,
+      total: pool.total,
+      whole: pool.span,
+      validator: pool.validator,
+      ownHeaders: spanHeaders(head.requestHeaders),
+      neighbourHeaders: [],
+      credentials: hasCredentials(head.requestHeaders),
+      settings: options.settings,
+      sink: window,
+      paths: {
+        own: ownLine,
+        neighbours: () => neighbours.neighbours(),
+        onChange: (listener) => neighbours.onChange(listener),
+      },
+      memory: {
+        isLeftOut: (path) => health.leftOutFor(path, origin) !== undefined,
+        leaveOut: (path, code, forMs) => health.leaveOut(path, origin, code, forMs),
+      },
+      ownRate: ownLine.down,
+      silenceTimeout: options.silenceTimeout,
+    },
+    { clock, events },
+  );
+  register.add({ download, reason: pool.reason });
+  const feed = download.adopt({ controller: head.controller, latencyMs: OWN_LATENCY_MS });
+  void deliver(download, window, head.response).then(() => {
+    const measured = download.measured(OWN);
+    if (measured !== undefined) ownLine.learn(measured);
+  });
+  return feed;
+}
+
+/** Ends the client's response as the download ended; resolves when nothing of it is left. */
+async function deliver(download: Download, window: Window, response: ServerResponse): Promise<void> {
+  const gone = new Promise<void>((resolve) => {
+    response.once('close', () => {
+      download.abandon();
+      resolve();
+    });
+  });
+  const ended = await download.ended;
+  if (ended.outcome === 'complete') {
+    window.whenHandedOver(() => response.end());
+    await gone;
+  } else if (ended.outcome === 'failed') {
+    // What the client has is a truncated body, and it must look like one.
+    response.destroy();
+  }
+  window.close();
+}

@@ -1,0 +1,249 @@
+/**
+ * A small world for the plan: paths with a rate and a latency that bring what they are asked for in order, a client
+ * that takes bytes in order at its pace, and a window. Time goes in steps of a millisecond; nothing real is waited for.
+ */
+import { EMPTY, type Span, type SpanSet, sizeOf, span, union } from '../../src/core/span.ts';
+import type { Bytes, BytesPerSecond, Milliseconds } from '../../src/core/units.ts';
+import { startPlan, step } from '../../src/download/plan.ts';
+import type { PlanCommand, PlanEvent, PlanSettings, PlanState } from '../../src/download/plan-state.ts';
+
+export interface SimPath {
+  readonly id: string;
+  /** Rate at a time since the start; 0 is a stall. */
+  readonly rate: (at: Milliseconds) => BytesPerSecond;
+  /** Request to first byte. */
+  readonly latencyMs: Milliseconds;
+  /** What the plan is told at first. */
+  readonly guess: BytesPerSecond;
+  readonly joinsAt?: Milliseconds;
+  readonly leavesAt?: Milliseconds;
+  /** Ends asks as failed instead of bringing them. */
+  readonly failing?: 'retry' | 'bench' | 'out';
+}
+
+export interface World {
+  readonly size: Bytes;
+  readonly window: Bytes;
+  readonly paths: readonly SimPath[];
+  readonly settings?: Partial<PlanSettings>;
+  /** The first path's response is running when the download begins. */
+  readonly responseFirst?: boolean;
+  readonly clientRate?: BytesPerSecond;
+  readonly limitMs?: Milliseconds;
+}
+
+export interface Outcome {
+  readonly ms: Milliseconds;
+  readonly complete: boolean;
+  readonly gaveUp: boolean;
+  readonly bytesBy: Readonly<Record<string, Bytes>>;
+  readonly twice: Bytes;
+  readonly peakHeld: Bytes;
+  /** Longest time in which the client got nothing. */
+  readonly longestWaitMs: Milliseconds;
+  readonly asks: number;
+  /** When 95 % were there. */
+  readonly ms95: Milliseconds;
+}
+
+export const SETTINGS: PlanSettings = {
+  scheme: 'adaptive',
+  spanMs: 300,
+  leastBytes: 65_536,
+  fixedBytes: 1_048_576,
+  stallMs: 400,
+};
+
+interface Flight {
+  readonly id: number;
+  readonly start: Bytes;
+  end: Bytes;
+  at: Bytes;
+  readonly readyAt: Milliseconds;
+}
+
+interface Actor {
+  readonly path: SimPath;
+  flights: Flight[];
+  credit: number;
+}
+
+const TICK_MS = 20;
+
+export function simulate(world: World): Outcome {
+  const whole = span(0, world.size);
+  const start = 1_000;
+  const first = world.paths[0];
+  if (first === undefined) throw new Error('a world needs a path');
+  const running = world.responseFirst === true;
+  let state: PlanState = startPlan(
+    {
+      settings: { ...SETTINGS, ...world.settings },
+      whole,
+      horizon: Math.min(world.size, world.window),
+      ...(running ? { running: { path: first.id, rate: first.guess, latencyMs: first.latencyMs } } : {}),
+    },
+    start,
+  );
+  const actors = new Map<string, Actor>(
+    world.paths.map((path) => [path.id, { path, flights: [], credit: 0 }]),
+  );
+  const bytesBy: Record<string, Bytes> = Object.fromEntries(world.paths.map((path) => [path.id, 0]));
+  let have: SpanSet = EMPTY;
+  let twice = 0;
+  let asks = 0;
+  const ended = { gaveUp: false };
+  let runAt: Bytes | undefined = running ? 0 : undefined;
+  let runCredit = 0;
+  let delivered = 0;
+  let clientCredit = 0;
+  let peakHeld = 0;
+  let lastMove = start;
+  let longestWaitMs = 0;
+  let ms95 = 0;
+  let now = start;
+
+  const receive = (id: string, s: Span): void => {
+    const before = sizeOf(have);
+    have = union(have, s);
+    const fresh = sizeOf(have) - before;
+    bytesBy[id] = (bytesBy[id] ?? 0) + fresh;
+    twice += s.end - s.start - fresh;
+  };
+  const obey = (commands: readonly PlanCommand[]): void => {
+    for (const command of commands) {
+      switch (command.kind) {
+        case 'ask': {
+          asks += 1;
+          const actor = actors.get(command.path);
+          actor?.flights.push({
+            id: command.id,
+            start: command.span.start,
+            end: command.span.end,
+            at: command.span.start,
+            readyAt: now + actor.path.latencyMs,
+          });
+          break;
+        }
+        case 'stop': {
+          const actor = actors.get(command.path);
+          const flight = actor?.flights.find((one) => one.id === command.id);
+          if (actor === undefined || flight === undefined) break;
+          if (command.at <= flight.at) actor.flights = actor.flights.filter((one) => one !== flight);
+          else flight.end = command.at;
+          break;
+        }
+        case 'stop_running':
+          runAt = undefined;
+          break;
+        case 'give_up':
+          ended.gaveUp = true;
+          break;
+      }
+    }
+  };
+  const tell = (event: PlanEvent): void => {
+    const result = step(state, event, now);
+    state = result.state;
+    obey(result.commands);
+  };
+  const tellProgress = (): void => {
+    for (const actor of actors.values()) {
+      for (const flight of actor.flights) {
+        const known = state.paths
+          .find((path) => path.id === actor.path.id)
+          ?.asks.find((ask) => ask.id === flight.id);
+        if (known !== undefined && flight.at > known.at)
+          tell({ kind: 'progress', path: actor.path.id, id: flight.id, at: flight.at });
+      }
+    }
+  };
+
+  const joining = (path: SimPath) => ({ path: path.id, rate: path.guess, latencyMs: path.latencyMs });
+  const atOnce = world.paths.filter((path) => path.joinsAt === undefined && !(running && path === first));
+  tell({ kind: 'joined', paths: atOnce.map(joining) });
+  const limit = start + (world.limitMs ?? 600_000);
+  while (now < limit && delivered < world.size && !ended.gaveUp) {
+    now += 1;
+    const at = now - start;
+    for (const actor of actors.values()) {
+      const { path } = actor;
+      if (path.joinsAt === at) tell({ kind: 'joined', paths: [joining(path)] });
+      if (path.leavesAt === at) {
+        actor.flights = [];
+        tell({ kind: 'left', path: path.id });
+      }
+      const runningHere = runAt !== undefined && path === first;
+      const share =
+        path.rate(at) / 1000 / (runningHere && actor.flights.some((one) => one.readyAt <= now) ? 2 : 1);
+      if (runningHere && runAt !== undefined) {
+        const room = runAt <= delivered || runAt < delivered + world.window;
+        runCredit = room ? runCredit + share : 0;
+        const bytes = Math.min(Math.floor(runCredit), world.size - runAt);
+        if (bytes > 0) {
+          runCredit -= bytes;
+          receive(path.id, span(runAt, runAt + bytes));
+          runAt += bytes;
+          tell({ kind: 'ran', at: runAt });
+          if (runAt === world.size) runAt = undefined;
+        }
+      }
+      const flight = actor.flights[0];
+      if (flight === undefined || flight.readyAt > now) {
+        actor.credit = 0;
+        continue;
+      }
+      if (path.failing !== undefined) {
+        actor.flights = actor.flights.filter((one) => one !== flight);
+        tell({ kind: 'failed', path: path.id, id: flight.id, next: path.failing });
+        continue;
+      }
+      actor.credit += share;
+      for (
+        let next: Flight | undefined = flight;
+        next !== undefined && next.readyAt <= now && actor.credit >= 1;
+        next = actor.flights[0]
+      ) {
+        const bytes = Math.min(Math.floor(actor.credit), next.end - next.at);
+        if (next.at === next.start && bytes > 0) tell({ kind: 'proven', path: path.id });
+        receive(path.id, span(next.at, next.at + bytes));
+        next.at += bytes;
+        actor.credit -= bytes;
+        if (next.at < next.end) break;
+        actor.flights.shift();
+        tellProgress();
+        tell({ kind: 'ended', path: path.id, id: next.id });
+      }
+    }
+    clientCredit += (world.clientRate ?? Number.MAX_SAFE_INTEGER / 1e6) / 1000;
+    const head = have[0];
+    const reach = head !== undefined && head.start === 0 ? head.end : 0;
+    peakHeld = Math.max(peakHeld, sizeOf(have) - delivered);
+    const take = Math.min(reach - delivered, Math.floor(clientCredit));
+    if (reach === delivered) clientCredit = 0;
+    if (take > 0) {
+      longestWaitMs = Math.max(longestWaitMs, now - lastMove);
+      lastMove = now;
+      clientCredit -= take;
+      delivered += take;
+      tellProgress();
+      tell({ kind: 'moved', delivered, horizon: Math.min(world.size, delivered + world.window) });
+    }
+    if (ms95 === 0 && sizeOf(have) >= world.size * 0.95) ms95 = now - start;
+    if (at % TICK_MS === 0) {
+      tellProgress();
+      tell({ kind: 'tick' });
+    }
+  }
+  return {
+    ms: now - start,
+    complete: delivered === world.size,
+    gaveUp: ended.gaveUp,
+    bytesBy,
+    twice,
+    peakHeld,
+    longestWaitMs,
+    asks,
+    ms95,
+  };
+}
