@@ -157,9 +157,15 @@ export function busyMs(state: PlanState, path: PathState): Milliseconds {
   return bytes === 0 ? 0 : (bytes * 1000) / rateOf(path);
 }
 
-/** When the path could bring the first byte of something new, from now. */
+/**
+ * When the path could bring the first byte of something new, from now: behind all it was asked for, and not before
+ * a request has gone its way. A path that has just been asked still has its latency before it.
+ */
 export function freeMs(state: PlanState, path: PathState): Milliseconds {
-  return Math.max(busyMs(state, path), path.latencyMs);
+  const busy = busyMs(state, path);
+  const first = path.asks[0];
+  const waits = first?.fromIdle === true && first.at === first.start;
+  return waits ? path.latencyMs + busy : Math.max(busy, path.latencyMs);
 }
 
 export const isReady = (path: PathState): boolean => path.standing.kind === 'ready';
