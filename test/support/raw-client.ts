@@ -22,8 +22,10 @@ export class RawPeer implements AsyncDisposable {
   #buffer: Buffer = Buffer.alloc(0);
   #ended = false;
   readonly #waiting = new Set<() => void>();
-  /** Resolves when the connection is gone for good, however it went. */
+  /** Resolves when the connection is gone for good, in both directions. */
   readonly closed: Promise<void>;
+  /** Resolves when the other side sends no more: it ended, reset, or went away. */
+  readonly ended: Promise<void>;
   /** The error the connection ended with, such as ECONNRESET. */
   error: NodeJS.ErrnoException | undefined;
 
@@ -36,16 +38,16 @@ export class RawPeer implements AsyncDisposable {
       this.#buffer = Buffer.concat([this.#buffer, chunk]);
       this.#wake();
     });
-    socket.on('end', () => {
-      this.#ended = true;
-      this.#wake();
-    });
-    this.closed = new Promise((resolve) => {
-      socket.on('close', () => {
+    this.ended = new Promise((resolve) => {
+      const end = (): void => {
         this.#ended = true;
         this.#wake();
         resolve();
-      });
+      };
+      socket.on('end', end).on('close', end);
+    });
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => resolve());
     });
   }
 
