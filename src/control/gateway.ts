@@ -1,0 +1,155 @@
+/**
+ * The gateway: the daemon's paths for `linepool get`, behind the control server's gate. https origins get a tunnel
+ * through the neighbour, http origins a fetch by it; both under a lease that the daemon signs.
+ * It must never see what a tunnel carries, nor keep a lane longer than the connection that asked for it.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Duplex, pipeline } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import { asLinepoolError, ERRORS, LinepoolError } from '../core/errors.ts';
+import { endToEnd, fromWire, type RawHeaders } from '../core/http.ts';
+import { type Authority, formatAuthority, formatOrigin, type Origin, type Target } from '../core/target.ts';
+import type { Bytes } from '../core/units.ts';
+import type { LinkClient } from '../neighbours/link-client.ts';
+import type { Leases } from '../paths/neighbour-line.ts';
+import type { Lane, Path, PathId } from '../paths/path.ts';
+import { LENDER_ERROR } from '../paths/range-fetch.ts';
+import { type Gateway, PATH_HEADER } from './desk.ts';
+import { endWithProblem, sendProblem } from './problem.ts';
+
+export interface GatewayRooms {
+  readonly link: Pick<LinkClient, 'tunnel'>;
+  readonly leases: Leases;
+  /** A neighbour's line; undefined when there is no such neighbour. */
+  readonly path: (id: PathId) => Path | undefined;
+}
+
+/** What a tunnel is assumed to want when it is opened; leases are renewed well before that is used up. */
+const TUNNEL_WANTS: Bytes = 64 * 1024 * 1024;
+
+/** Of a fetch, these are between `get` and the daemon. */
+const OURS = new Set(['host', 'proxy-authorization', PATH_HEADER]);
+
+export class PathGateway implements Gateway {
+  readonly #rooms: GatewayRooms;
+  /** The lanes of each control connection, by path and origin; they end with it. */
+  readonly #lanes = new WeakMap<Socket, Map<string, Lane>>();
+
+  constructor(rooms: GatewayRooms) {
+    this.#rooms = rooms;
+  }
+
+  connect(id: PathId, authority: Authority, _request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const ending = new AbortController();
+    socket.once('close', () => ending.abort(new LinepoolError('interrupted')));
+    void this.#tunnel(id, authority, socket, head, ending.signal);
+  }
+
+  async #tunnel(
+    id: PathId,
+    authority: Authority,
+    socket: Duplex,
+    head: Buffer,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { link, leases } = this.#rooms;
+    const origin: Origin = { scheme: 'https', ...authority };
+    let token: string | undefined;
+    try {
+      this.#path(id);
+      token = await leases.lease(id, origin, TUNNEL_WANTS);
+      const tunnel = await link.tunnel({ id }, formatAuthority(authority), [leases.header, token], signal);
+      const lease = token;
+      let carried = 0;
+      tunnel.on('data', (chunk: Buffer) => {
+        carried += chunk.length;
+      });
+      tunnel.pause();
+      socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
+      if (head.length > 0) tunnel.write(head);
+      // Each pipeline tears down both ends when one breaks; a half-close passes through.
+      pipeline(tunnel, socket, () => leases.used(lease, carried));
+      pipeline(socket, tunnel, () => undefined);
+    } catch (thrown) {
+      const error = asLinepoolError(thrown);
+      if (token !== undefined && error.code.startsWith('lease_')) leases.spoiled(token);
+      if (!signal.aborted)
+        endWithProblem(socket, error, ERRORS[error.code].status, [`${LENDER_ERROR}: ${error.code}`]);
+    }
+  }
+
+  fetch(id: PathId, target: Target, request: IncomingMessage, response: ServerResponse): void {
+    try {
+      const lane = this.#lane(this.#path(id), target.origin, request.socket);
+      const headers = endToEnd(request.rawHeaders);
+      const kept: string[] = [];
+      for (let i = 0; i + 1 < headers.length; i += 2) {
+        if (!OURS.has((headers[i] ?? '').toLowerCase())) kept.push(headers[i] ?? '', headers[i + 1] ?? '');
+      }
+      lane.dispatch(target.path, kept, new Passing(request, response));
+    } catch (thrown) {
+      sendProblem(request, response, thrown);
+    }
+  }
+
+  #path(id: PathId): Path {
+    const path = this.#rooms.path(id);
+    if (path === undefined) throw new LinepoolError('neighbour_unknown', id);
+    return path;
+  }
+
+  #lane(path: Path, origin: Origin, socket: Socket): Lane {
+    let lanes = this.#lanes.get(socket);
+    if (lanes === undefined) {
+      const made = new Map<string, Lane>();
+      lanes = made;
+      this.#lanes.set(socket, made);
+      socket.once('close', () => {
+        for (const lane of made.values()) lane.destroy(new LinepoolError('interrupted'));
+      });
+    }
+    const key = `${path.id} ${formatOrigin(origin)}`;
+    let lane = lanes.get(key);
+    if (lane === undefined) {
+      lane = path.lane(origin, { bytesWanted: TUNNEL_WANTS });
+      lanes.set(key, lane);
+    }
+    return lane;
+  }
+}
+
+/** Hands the lender's answer on as it is, with back-pressure. */
+class Passing implements Dispatcher.DispatchHandler {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.#request = request;
+    this.#response = response;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#response.on('drain', () => controller.resume());
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) return;
+    const headers: RawHeaders = endToEnd(fromWire((controller.rawHeaders ?? []) as Buffer[]));
+    this.#response.writeHead(status, [...headers]);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#response.write(chunk)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    this.#response.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, thrown: Error): void {
+    const error = asLinepoolError(thrown);
+    if (!this.#response.headersSent) this.#response.setHeader(LENDER_ERROR, error.code);
+    sendProblem(this.#request, this.#response, error);
+  }
+}

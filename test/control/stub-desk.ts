@@ -1,0 +1,172 @@
+/** A desk with things on it, for tests of the API and of the command line; what it is asked to do, it notes down. */
+
+import type { Desk, Totals } from '../../src/control/desk.ts';
+import type {
+  Download,
+  Invitation,
+  JoinRequest,
+  Neighbour,
+  Offer,
+  Status,
+  Verdict,
+} from '../../src/control/schema.ts';
+import { LinepoolError } from '../../src/core/errors.ts';
+import { Events } from '../../src/core/events.ts';
+
+export const STARTED_AT = Date.UTC(2026, 0, 1, 12);
+
+export class StubDesk implements Desk {
+  readonly events = new Events(() => STARTED_AT);
+  readonly asked: string[] = [];
+  control = '127.0.0.1:0';
+  neighbourList: Neighbour[] = [
+    {
+      name: 'Third floor',
+      id: 'aaaa-bbbb-cccc-dddd',
+      shortId: 'aaaa-bbbb',
+      up: true,
+      address: '192.168.77.2:7468',
+      offer: { bytesPerSecond: 2_500_000, bufferBytes: 262_144 },
+      roundTripMs: 4.2,
+      since: STARTED_AT,
+      lentBytes: 1_048_576,
+      borrowedBytes: 52_428_800,
+    },
+    {
+      name: 'Garden',
+      id: 'eeee-ffff-gggg-hhhh',
+      shortId: 'eeee-ffff',
+      up: false,
+      since: STARTED_AT,
+      lastError: { code: 'neighbour_unreachable', detail: '(ECONNREFUSED)', at: STARTED_AT },
+      lentBytes: 0,
+      borrowedBytes: 0,
+    },
+  ];
+  downloadList: Download[] = [
+    {
+      id: 'd2',
+      origin: 'http://files.example',
+      bytes: 104_857_600,
+      deliveredBytes: 52_428_800,
+      state: 'live',
+      scheme: 'adaptive',
+      startedAt: STARTED_AT,
+      ms: 4_000,
+      bytesByPath: { own: 30_000_000, 'aaaa-bbbb-cccc-dddd': 25_000_000 },
+      ratesByPath: { own: 6_250_000, 'aaaa-bbbb-cccc-dddd': 2_500_000 },
+      reason: 'saves 5.1 s',
+      peakWindowBytes: 2_097_152,
+      bytesTwice: 0,
+      spansInFlight: [{ path: 'own', start: 55_000_000, end: 57_000_000, doneBytes: 1_000_000 }],
+    },
+    {
+      id: 'd1',
+      origin: 'https://files.example',
+      bytes: 1_000,
+      deliveredBytes: 500,
+      state: 'failed',
+      code: 'origin_changed',
+      scheme: 'adaptive',
+      startedAt: STARTED_AT - 60_000,
+      ms: 900,
+      bytesByPath: { own: 500 },
+      ratesByPath: {},
+      reason: 'saves 1.0 s',
+      peakWindowBytes: 0,
+      bytesTwice: 100,
+      spansInFlight: [],
+    },
+  ];
+
+  status(): Status {
+    return {
+      version: '0.1.0',
+      pid: process.pid,
+      household: { id: 'zzzz-yyyy-xxxx-wwww', shortId: 'zzzz-yyyy', name: 'Ground floor' },
+      startedAt: STARTED_AT,
+      proxy: ['127.0.0.1:3128'],
+      control: this.control,
+      link: [],
+      line: { downBytesPerSecond: 6_250_000, learned: true },
+      window: { capBytes: 16_777_216, heldBytes: 1_048_576, peakBytes: 2_097_152 },
+      lending: { enabled: true, sharePercent: 50, bytesPerSecond: 0, bytes: 1_048_576, connections: 0 },
+      memory: { rssBytes: 70_000_000, heapUsedBytes: 10_000_000, externalBytes: 2_000_000 },
+    };
+  }
+
+  downloads(): readonly Download[] {
+    return this.downloadList;
+  }
+
+  verdicts(): readonly Verdict[] {
+    return [{ at: STARTED_AT, origin: 'http://files.example', pool: false, reason: 'too small', bytes: 12 }];
+  }
+
+  neighbours(): readonly Neighbour[] {
+    return this.neighbourList;
+  }
+
+  offers(): readonly Offer[] {
+    return [
+      {
+        neighbour: 'Third floor',
+        id: 'aaaa-bbbb-cccc-dddd',
+        direction: 'received',
+        bytesPerSecond: 2_500_000,
+        bufferBytes: 262_144,
+        at: STARTED_AT,
+      },
+    ];
+  }
+
+  totals(): Totals {
+    return {
+      ownBytes: 30_000_500,
+      borrowedBytes: 25_000_000,
+      lentBytes: 1_048_576,
+      passedBytes: 12,
+      requests: 3,
+    };
+  }
+
+  invite({ ttlMs }: { readonly ttlMs: number }): Promise<Invitation> {
+    this.asked.push(`invite ${ttlMs}`);
+    return Promise.resolve({ invitation: 'LP1-test-invitation', expiresAt: STARTED_AT + ttlMs });
+  }
+
+  join(request: JoinRequest): Promise<Neighbour> {
+    this.asked.push(`join ${JSON.stringify(request)}`);
+    if (!request.invitation.startsWith('LP1')) return Promise.reject(new LinepoolError('invitation_invalid'));
+    return Promise.resolve({ ...this.#find('Third floor'), name: request.name ?? 'Third floor' });
+  }
+
+  part(nameOrId: string): Promise<void> {
+    try {
+      this.asked.push(`part ${this.#find(nameOrId).name}`);
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  rename(nameOrId: string, name: string): Promise<Neighbour> {
+    try {
+      const found = this.#find(nameOrId);
+      this.asked.push(`rename ${found.name} ${name}`);
+      return Promise.resolve({ ...found, name });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  stop(reason: string): void {
+    this.asked.push(`stop ${reason}`);
+  }
+
+  #find(nameOrId: string): Neighbour {
+    const found = this.neighbourList.find(({ name, id }) => name === nameOrId || id === nameOrId);
+    if (found === undefined) throw new LinepoolError('neighbour_unknown', JSON.stringify(nameOrId));
+    return found;
+  }
+}
