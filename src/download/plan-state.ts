@@ -2,7 +2,7 @@
  * What the plan knows: its state, the events it hears, the commands it gives, and the questions asked of the state.
  * Pure values and functions. This file must never decide anything: that is plan.ts and the schemes.
  */
-import { lengthOf, type Span, type SpanSet } from '../core/span.ts';
+import { EMPTY, lengthOf, type Span, type SpanSet, subtract, union } from '../core/span.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import { rate, type Throughput } from './throughput.ts';
@@ -76,6 +76,8 @@ export interface PlanState {
   readonly settings: PlanSettings;
   /** What the client is to get. */
   readonly whole: Span;
+  /** What was there before the download began. */
+  readonly have: SpanSet;
   /** What nobody has and nobody was asked for. */
   readonly holes: SpanSet;
   /** All before it went to the client. */
@@ -187,6 +189,10 @@ export function openHoles(state: PlanState): SpanSet {
   }
   return out.filter((hole) => lengthOf(hole) > 0);
 }
+
+/** What of the span was not there before the download began. */
+export const lacking = (state: PlanState, part: Span): SpanSet =>
+  state.have.reduce(subtract, union(EMPTY, part));
 
 export function withPath(state: PlanState, path: PathState): PlanState {
   return { ...state, paths: state.paths.map((other) => (other.id === path.id ? path : other)) };

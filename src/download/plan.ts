@@ -30,6 +30,7 @@ import {
   type AskId,
   isReady,
   type Joining,
+  lacking,
   type PathState,
   type PlanCommand,
   type PlanEvent,
@@ -59,7 +60,7 @@ export interface Start {
   readonly settings: PlanSettings;
   /** What the client is to get. */
   readonly whole: Span;
-  /** What of it is there already; for a download that is resumed. */
+  /** What of it is there already, for a download that is resumed; not its first byte when a response is running. */
   readonly have?: SpanSet;
   readonly horizon: Bytes;
   /** The path whose response is running, from the first byte of the whole on; none when there is none. */
@@ -71,11 +72,12 @@ export interface Start {
 }
 
 export function startPlan(start: Start, now: Milliseconds): PlanState {
-  const { settings, whole, running } = start;
+  const { settings, whole, running, have = EMPTY } = start;
   const state: PlanState = {
     settings,
     whole,
-    holes: running === undefined ? (start.have ?? EMPTY).reduce(subtract, union(EMPTY, whole)) : EMPTY,
+    have,
+    holes: running === undefined ? have.reduce(subtract, union(EMPTY, whole)) : EMPTY,
     delivered: whole.start,
     horizon: start.horizon,
     paths: [],
@@ -166,7 +168,8 @@ function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState
       const running = state.running;
       if (running === undefined) return state;
       const end = running.carvedAt ?? state.whole.end;
-      const holes = running.at < end ? union(state.holes, span(running.at, end)) : state.holes;
+      const rest = running.at < end ? lacking(state, span(running.at, end)) : EMPTY;
+      const holes = rest.reduce(union, state.holes);
       return { ...state, running: undefined, holes };
     }
     case 'moved':
@@ -294,7 +297,7 @@ function carve(state: PlanState, own: PathState): PlanState {
   const ahead = Math.max(state.settings.leastBytes, (rateOf(own) * CARVE_MS) / 1000);
   const carvedAt = Math.ceil(running.at + Math.min(ahead, Math.max(state.settings.leastBytes, window / 3)));
   if (state.whole.end - carvedAt < state.settings.leastBytes) return state;
-  const holes = union(EMPTY, span(carvedAt, state.whole.end));
+  const holes = lacking(state, span(carvedAt, state.whole.end));
   const carved = { ...state, holes, running: { ...running, carvedAt } };
   return { ...carved, shares: sharesOf(carved) };
 }

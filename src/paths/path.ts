@@ -7,6 +7,7 @@
  * A path never decides what is fetched, and never retries: it brings bytes or says why not.
  */
 import type { Dispatcher } from 'undici';
+import type { ErrorCode } from '../core/errors.ts';
 import type { Origin } from '../core/target.ts';
 import type { Bytes, BytesPerSecond } from '../core/units.ts';
 
@@ -49,4 +50,8 @@ export interface Path {
   carries(origin: Origin, request: { readonly credentials: boolean }): boolean;
   /** A new lane; connecting happens with the first request. */
   lane(origin: Origin, options: LaneOptions): Lane;
+  /** So many bytes came from that origin over its lanes: leases are reckoned by it. */
+  brought?(origin: Origin, bytes: Bytes): void;
+  /** A request for that origin failed with this code: a lease that is not taken any more is not to be used again. */
+  refused?(origin: Origin, code: ErrorCode): void;
 }

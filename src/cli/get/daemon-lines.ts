@@ -1,0 +1,97 @@
+/**
+ * The neighbours' lines that `get` may use: as the daemon knows them, kept up to date by its events. Without a daemon
+ * there are none. It must never make a download wait: what the daemon does not answer is as if it were not there.
+ */
+import type { ControlClient } from '../../control/client.ts';
+import { PATH_HEADER } from '../../control/desk.ts';
+import type { Neighbour } from '../../control/schema.ts';
+import { asLinepoolError } from '../../core/errors.ts';
+import type { Milliseconds } from '../../core/units.ts';
+import { GatewayLine } from '../../paths/gateway-line.ts';
+import { NO_OFFER, type Offer, type PathId } from '../../paths/path.ts';
+
+/** Events after which offers may be others. */
+const TELLING = new Set(['offer', 'neighbour_up', 'neighbour_down', 'neighbour_paired', 'neighbour_parted']);
+
+export interface DaemonLinesOptions {
+  readonly client: ControlClient;
+  readonly responseTimeout: Milliseconds;
+  readonly ca: string | undefined;
+  readonly notice: (text: string) => void;
+}
+
+export class DaemonLines implements AsyncDisposable {
+  readonly #options: DaemonLinesOptions;
+  readonly #ending = new AbortController();
+  readonly #offers = new Map<PathId, Offer>();
+  readonly #lines = new Map<PathId, GatewayLine>();
+  readonly #listeners = new Set<() => void>();
+  #following: Promise<void> = Promise.resolve();
+
+  private constructor(options: DaemonLinesOptions) {
+    this.#options = options;
+  }
+
+  /** @throws LinepoolError `daemon_missing` when it does not answer */
+  static async open(options: DaemonLinesOptions): Promise<DaemonLines> {
+    const lines = new DaemonLines(options);
+    // What happens between the two calls is not lost: events are followed from the last one that is known here.
+    const kept = await options.client.eventsKept();
+    lines.#update(await options.client.neighbours());
+    lines.#following = lines.#follow(kept.at(-1)?.seq ?? 0);
+    return lines;
+  }
+
+  neighbours(): readonly GatewayLine[] {
+    return [...this.#lines.values()];
+  }
+
+  onChange(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await this.#following;
+  }
+
+  async #follow(since: number): Promise<void> {
+    const { client, notice } = this.#options;
+    try {
+      for await (const { event } of client.events({ since, signal: this.#ending.signal })) {
+        if (!TELLING.has(event.kind)) continue;
+        this.#update(await client.neighbours());
+        for (const listener of this.#listeners) listener();
+      }
+    } catch (error) {
+      if (this.#ending.signal.aborted) return;
+      notice(`The daemon is gone (${asLinepoolError(error).message}); going on over the own line.`);
+      this.#offers.clear();
+      for (const listener of this.#listeners) listener();
+    }
+  }
+
+  #update(neighbours: readonly Neighbour[]): void {
+    const { client, responseTimeout, ca } = this.#options;
+    this.#offers.clear();
+    for (const { id, name, up, offer } of neighbours) {
+      this.#offers.set(id, up && offer !== undefined ? offer : NO_OFFER);
+      if (this.#lines.has(id)) continue;
+      const at = client.address.lastIndexOf(':');
+      this.#lines.set(
+        id,
+        new GatewayLine({
+          id,
+          name,
+          offer: () => this.#offers.get(id) ?? NO_OFFER,
+          host: client.address.slice(0, at).replace(/^\[(.*)\]$/, '$1'),
+          port: Number(client.address.slice(at + 1)),
+          headers: ['Proxy-Authorization', `Bearer ${client.token}`, PATH_HEADER, id],
+          responseTimeout,
+          ca,
+        }),
+      );
+    }
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The first request of `get`: sent over the own line, redirects followed, until a response is there whose body can be
+ * used (RFC 9110 section 15.4). Its body waits, paused, for whoever takes it over.
+ * It must never carry a person's credentials to another origin than the one they were given for.
+ */
+import { Client, type Dispatcher } from 'undici';
+import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
+import { fieldValue, formatRange, fromWire, type RawHeaders } from '../../core/http.ts';
+import { formatOrigin, parseTarget, type Target } from '../../core/target.ts';
+import type { Milliseconds } from '../../core/units.ts';
+import { hasCredentials } from '../../download/verdict.ts';
+import { connector, type DialOptions } from '../../paths/dial.ts';
+import { type OpenRequest, REDIRECTS_MAX } from './seam.ts';
+
+export interface FirstResponse {
+  readonly target: Target;
+  /** Of the request as it was sent there: credentials are gone after a redirect to another origin. */
+  readonly requestHeaders: RawHeaders;
+  readonly status: number;
+  readonly headers: RawHeaders;
+  readonly controller: Dispatcher.DispatchController;
+  /** From the request to the head, connecting left out of account. */
+  readonly latencyMs: Milliseconds;
+  /** Takes the body over; until then nothing of it is read. */
+  take(body: BodyTaker): void;
+  /** Ends it, body and connection. */
+  close(): void;
+}
+
+export interface BodyTaker {
+  data(chunk: Buffer): void;
+  end(): void;
+  fail(error: Error): void;
+}
+
+export interface FirstRequestOptions {
+  readonly dial: DialOptions;
+  readonly responseTimeout: Milliseconds;
+  readonly now: () => Milliseconds;
+  readonly userAgent: string;
+}
+
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const CREDENTIALS = new Set(['authorization', 'cookie', 'proxy-authorization']);
+
+/** @throws LinepoolError `origin_refused` for a final status that is not 200 or 206; what a line can throw */
+export async function firstResponse(
+  request: OpenRequest,
+  options: FirstRequestOptions,
+): Promise<FirstResponse> {
+  let target = request.target;
+  let headers = request.headers;
+  for (let hops = 0; hops <= REDIRECTS_MAX; hops += 1) {
+    const response = await ask(target, headers, request, options);
+    if (!REDIRECTS.has(response.status)) {
+      if (response.status === 200 || response.status === 206) return response;
+      response.close();
+      throw new LinepoolError(
+        'origin_refused',
+        `(status ${response.status} from ${formatOrigin(target.origin)})`,
+      );
+    }
+    response.close();
+    const next = redirectTarget(target, fieldValue(response.headers, 'location'));
+    if (formatOrigin(next.origin) !== formatOrigin(target.origin)) headers = withoutCredentials(headers);
+    target = next;
+  }
+  throw new LinepoolError('origin_refused', `(more than ${REDIRECTS_MAX} redirects)`);
+}
+
+function redirectTarget(from: Target, location: string | undefined): Target {
+  if (location === undefined) throw new LinepoolError('bad_response', '(a redirect without Location)');
+  let url: URL;
+  try {
+    url = new URL(location, `${formatOrigin(from.origin)}${from.path}`);
+  } catch (error) {
+    throw new LinepoolError('bad_response', '(a redirect to nowhere)', { cause: error });
+  }
+  if (from.origin.scheme === 'https' && url.protocol === 'http:') {
+    throw new LinepoolError('origin_refused', `(redirect from https to http://${url.host})`);
+  }
+  return parseTarget(url.href);
+}
+
+export function withoutCredentials(headers: RawHeaders): RawHeaders {
+  if (!hasCredentials(headers)) return headers;
+  return headers.filter((_, i) => !CREDENTIALS.has((headers[i - (i % 2)] ?? '').toLowerCase()));
+}
+
+function requestHeaders(headers: RawHeaders, { from }: OpenRequest, userAgent: string): string[] {
+  const out = [...headers];
+  if (fieldValue(headers, 'user-agent') === undefined) out.push('User-Agent', userAgent);
+  if (fieldValue(headers, 'accept') === undefined) out.push('Accept', '*/*');
+  out.push('Accept-Encoding', 'identity');
+  if (from === undefined) return out;
+  out.push('Range', formatRange(from.span));
+  if (from.validator !== undefined) out.push('If-Range', from.validator.value);
+  return out;
+}
+
+function ask(
+  target: Target,
+  headers: RawHeaders,
+  request: OpenRequest,
+  { dial, responseTimeout, now, userAgent }: FirstRequestOptions,
+): Promise<FirstResponse> {
+  return new Promise((resolve, reject) => {
+    const client = new Client(formatOrigin(target.origin), {
+      allowH2: false,
+      connect: connector(dial),
+      headersTimeout: responseTimeout,
+      bodyTimeout: responseTimeout,
+    });
+    client.on('connectionError', () => undefined);
+    const close = (): void => queueMicrotask(() => void client.destroy(new LinepoolError('interrupted')));
+    const onAbort = (): void => {
+      close();
+      reject(request.signal.reason as Error);
+    };
+    if (request.signal.aborted) {
+      onAbort();
+      return;
+    }
+    request.signal.addEventListener('abort', onAbort, { once: true });
+    let askedAt = now();
+    client.on('connect', () => {
+      askedAt = now();
+    });
+    let taker: BodyTaker | undefined;
+    const sent = [...headers];
+    client.dispatch(
+      { method: 'GET', path: target.path, headers: requestHeaders(headers, request, userAgent) },
+      {
+        onResponseStart(controller, status) {
+          if (status < 200) return;
+          controller.pause();
+          resolve({
+            target,
+            requestHeaders: sent,
+            status,
+            headers: fromWire((controller.rawHeaders ?? []) as Buffer[]),
+            controller,
+            latencyMs: now() - askedAt,
+            take(body) {
+              taker = body;
+              controller.resume();
+            },
+            close,
+          });
+        },
+        onResponseData: (_controller, chunk) => taker?.data(chunk),
+        onResponseEnd() {
+          taker?.end();
+          request.signal.removeEventListener('abort', onAbort);
+          close();
+        },
+        onResponseError(_controller, error) {
+          request.signal.removeEventListener('abort', onAbort);
+          close();
+          if (taker === undefined) reject(asLinepoolError(error));
+          else taker.fail(error);
+        },
+      },
+    );
+  });
+}

@@ -1,0 +1,110 @@
+/**
+ * A neighbour's line as a path, for http origins: the neighbour fetches the spans itself. Requests go over the link in
+ * absolute-form, under a lease, with nothing of the client's in them (DESIGN.md, "How a lender carries it": fetch).
+ * https origins go through tunnels instead, which end in the program that speaks TLS: see gateway-line.ts.
+ */
+import { LRUCache } from 'lru-cache';
+import { type buildConnector, Client } from 'undici';
+import type { ErrorCode } from '../core/errors.ts';
+import { formatHost, formatOrigin, type Origin } from '../core/target.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import { clientLane } from './client-lane.ts';
+import type { Lane, LaneOptions, Offer, Path, PathId } from './path.ts';
+
+/** Origins whose last lease is remembered. */
+const TOKENS_KEPT = 64;
+
+/** Where leases come from. */
+export interface Leases {
+  /** The header that carries one. */
+  readonly header: string;
+  /** A lease for that lender and origin that has room for so many bytes more. */
+  lease(lender: PathId, origin: Origin, bytes: Bytes): Promise<string>;
+  used(token: string, bytes: Bytes): void;
+  /** It is not taken any more. */
+  spoiled(token: string): void;
+}
+
+export interface NeighbourLineOptions {
+  readonly id: PathId;
+  readonly name: string;
+  readonly offer: () => Offer;
+  /** The `connect` of undici clients that speak with this neighbour. */
+  readonly connect: buildConnector.connector;
+  readonly leases: Leases;
+  /** How long the neighbour may be silent. */
+  readonly responseTimeout: Milliseconds;
+}
+
+export class NeighbourLine implements Path {
+  readonly id: PathId;
+  readonly name: string;
+  readonly #options: NeighbourLineOptions;
+  /** The last lease by origin; bounded by how many the signer keeps. */
+  readonly #tokens = new LRUCache<string, string>({ max: TOKENS_KEPT });
+
+  constructor(options: NeighbourLineOptions) {
+    this.#options = options;
+    this.id = options.id;
+    this.name = options.name;
+  }
+
+  offer(): Offer {
+    return this.#options.offer();
+  }
+
+  /** Only http, and never a request by which its sender could be known or answered for. */
+  carries(origin: Origin, request: { readonly credentials: boolean }): boolean {
+    return origin.scheme === 'http' && !request.credentials;
+  }
+
+  brought(origin: Origin, bytes: Bytes): void {
+    const token = this.#tokens.get(formatOrigin(origin));
+    if (token !== undefined) this.#options.leases.used(token, bytes);
+  }
+
+  refused(origin: Origin, code: ErrorCode): void {
+    const token = this.#tokens.get(formatOrigin(origin));
+    if (token !== undefined && code.startsWith('lease_')) this.#options.leases.spoiled(token);
+  }
+
+  lane(origin: Origin, { bytesWanted }: LaneOptions): Lane {
+    const { connect, leases, responseTimeout } = this.#options;
+    const lane = clientLane((options) => new Client('http://neighbour.invalid', { ...options, connect }), {
+      responseTimeout,
+      pathOnWire: (path) => `${formatOrigin(origin)}${path}`,
+    });
+    const lease = async (): Promise<string> => {
+      const token = await leases.lease(this.id, origin, bytesWanted);
+      this.#tokens.set(formatOrigin(origin), token);
+      return token;
+    };
+    let destroyed = false;
+    return {
+      dispatch(path, headers, handler) {
+        // Leases are signed in advance, so this waits for the first request only; requests keep their order.
+        lease().then(
+          (token) => {
+            if (destroyed) return;
+            lane.dispatch(path, ['Host', formatHost(origin), ...headers, leases.header, token], handler);
+          },
+          (error: Error) => handler.onResponseError?.(NO_CONTROLLER, error),
+        );
+      },
+      destroy(reason) {
+        destroyed = true;
+        lane.destroy(reason);
+      },
+    };
+  }
+}
+
+/** For a request that failed before there was anything to control. */
+const NO_CONTROLLER = {
+  aborted: true,
+  paused: false,
+  reason: null,
+  abort: () => undefined,
+  pause: () => undefined,
+  resume: () => undefined,
+} as never;
