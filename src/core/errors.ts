@@ -274,6 +274,13 @@ export const ERRORS = {
     'The neighbour did not answer.',
     'Check that its daemon runs and that the link is up.',
   ),
+  message_invalid: kind(
+    400,
+    8,
+    null,
+    'A message between households is not as it should be.',
+    'Both households should run the same version of linepool.',
+  ),
   neighbour_refused: kind(
     502,
     8,
@@ -339,6 +346,13 @@ export const ERRORS = {
     'http_request_denied',
     'Only GET with one byte range, and CONNECT, are carried.',
     'Send nothing else.',
+  ),
+  credentials_refused: kind(
+    403,
+    8,
+    'http_request_denied',
+    'A request that carries credentials is not fetched over a lent line.',
+    'Send it over the own line.',
   ),
 
   // Files, configuration, the command line and the daemon

@@ -81,16 +81,17 @@ export class Book {
   }
 
   /**
-   * By name, id, or the id's first group when only one neighbour has it.
+   * By id, name, or the id's first group when only one neighbour has it.
    * @throws LinepoolError `neighbour_unknown`
    */
   find(nameOrId: string): Neighbour {
-    const all = this.all();
-    const named = all.find((n) => n.name === nameOrId);
-    if (named !== undefined) return named;
+    // An id before a name: a neighbour that calls itself by another's id must not be taken for it.
     const hash = hashOfId(nameOrId);
     const exact = hash === undefined ? undefined : this.#byId.get(idOfHash(hash));
     if (exact !== undefined) return exact;
+    const all = this.all();
+    const named = all.find((n) => n.name === nameOrId);
+    if (named !== undefined) return named;
     const short = all.filter((n) => shortId(n.id) === nameOrId.toUpperCase());
     if (short.length === 1 && short[0] !== undefined) return short[0];
     throw new LinepoolError('neighbour_unknown', JSON.stringify(nameOrId.slice(0, 80)));
@@ -120,7 +121,7 @@ export class Book {
       if (known === undefined && draft.size >= NEIGHBOURS_MAX) {
         throw new LinepoolError('overloaded', `The book holds ${NEIGHBOURS_MAX} neighbours at most.`);
       }
-      const taken = new Set([...draft.values()].filter((n) => n.id !== newcomer.id).map((n) => n.name));
+      const taken = namesTaken(draft, newcomer.id);
       const name = newcomer.ours
         ? chosenName(newcomer.name, taken)
         : (known?.name ?? uniqueName(newcomer.name, newcomer.id, taken));
@@ -136,12 +137,19 @@ export class Book {
     });
   }
 
+  /**
+   * Asks beforehand what `add` would say of a name that we chose for that household.
+   * @throws LinepoolError `neighbour_name_taken`, `usage`
+   */
+  checkName(name: string, id: HouseholdId): void {
+    chosenName(name, namesTaken(this.#byId, id));
+  }
+
   /** @throws LinepoolError `neighbour_unknown`, `neighbour_name_taken`, `state_unusable` */
   rename(nameOrId: string, name: string): Promise<Neighbour> {
     return this.#change((draft) => {
       const neighbour = this.find(nameOrId);
-      const taken = new Set([...draft.values()].filter((n) => n.id !== neighbour.id).map((n) => n.name));
-      const renamed = { ...neighbour, name: chosenName(name, taken) };
+      const renamed = { ...neighbour, name: chosenName(name, namesTaken(draft, neighbour.id)) };
       draft.set(renamed.id, renamed);
       return renamed;
     });
@@ -204,6 +212,11 @@ export class Book {
     for (const [id, neighbour] of draft) this.#byId.set(id, neighbour);
     for (const change of changes) for (const listener of this.#listeners) listener(change);
   }
+}
+
+/** The names of all but that household. */
+function namesTaken(book: ReadonlyMap<HouseholdId, Neighbour>, id: HouseholdId): ReadonlySet<string> {
+  return new Set([...book.values()].filter((n) => n.id !== id).map((n) => n.name));
 }
 
 function differences(

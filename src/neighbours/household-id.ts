@@ -78,7 +78,8 @@ function checkCharacter(chunk: string): string {
   for (let i = 0; i < chunk.length; i += 1) {
     const value = ALPHABET.indexOf(chunk.charAt(i));
     const doubled = value * 2;
-    sum += i % 2 === 0 ? value : doubled < 32 ? doubled : doubled - 31;
+    // Counted so that the character next to the check character is doubled, or their exchange would go unseen.
+    sum += i % 2 === 1 ? value : doubled < 32 ? doubled : doubled - 31;
   }
   return ALPHABET.charAt((32 - (sum % 32)) % 32);
 }

@@ -63,6 +63,11 @@ export class LinkClient implements AsyncDisposable {
    * @throws LinepoolError `neighbour_unreachable`, `identity_mismatch`; or the signal's reason
    */
   async connect(peer: LinkPeer, signal?: AbortSignal): Promise<TLSSocket> {
+    return (await this.dial(peer, signal)).socket;
+  }
+
+  /** As `connect`, with the key that was proved. */
+  async dial(peer: LinkPeer, signal?: AbortSignal): Promise<Dialled> {
     const ended = this.#ending.signal;
     const dialled = await dialNeighbour(
       peer,
@@ -71,7 +76,7 @@ export class LinkClient implements AsyncDisposable {
     );
     this.#track(peer.id, dialled.socket);
     this.#options.onConnected?.(peer.id, dialled);
-    return dialled.socket;
+    return dialled;
   }
 
   /**
@@ -113,12 +118,18 @@ export class LinkClient implements AsyncDisposable {
     }
   }
 
-  /** The `connect` of an undici Client whose requests are to go to this neighbour: `new Client('http://link', {connect})`. */
-  undiciConnector(neighbour: { readonly id: HouseholdId }): buildConnector.connector {
+  /**
+   * The `connect` of an undici Client whose requests are to go to this neighbour: `new Client('http://link', {connect})`.
+   * `warm`: others will follow, so keep some ready.
+   */
+  undiciConnector(
+    neighbour: { readonly id: HouseholdId },
+    { warm } = { warm: true },
+  ): buildConnector.connector {
     const takeFor = async (callback: buildConnector.Callback): Promise<void> => {
       let socket: TLSSocket;
       try {
-        socket = await this.take(neighbour);
+        socket = warm ? await this.take(neighbour) : await this.connect(this.#paired(neighbour.id));
       } catch (error) {
         callback(error as Error, null);
         return;

@@ -24,6 +24,8 @@ export interface Dialled {
   readonly address: string;
   /** How long the TCP handshake took: one round trip. */
   readonly roundTripMs: Milliseconds;
+  /** Of the household at the other end: Ed25519, SPKI in DER. */
+  readonly publicKey: Buffer;
 }
 
 /** How long a connection may be silent before the kernel asks whether the other side is still there. */
@@ -107,7 +109,7 @@ async function dialAddress(
   });
   socket.once('secureConnect', () => {
     const proven = provenPeer(socket);
-    if (proven?.id === id) resolve({ socket, address, roundTripMs });
+    if (proven?.id === id) resolve({ socket, address, roundTripMs, publicKey: proven.publicKey });
     else {
       const found = proven === undefined ? 'a household without a certificate' : shortId(proven.id);
       fail(new LinepoolError('identity_mismatch', `At ${address}: ${found}, not ${shortId(id)}.`));

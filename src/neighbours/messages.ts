@@ -71,20 +71,20 @@ export type PartNotice = z.output<typeof PartNotice>;
 
 /**
  * A message that came as text.
- * @throws LinepoolError `bad_request`, saying which field is wrong
+ * @throws LinepoolError `message_invalid`, saying which field is wrong
  */
 export function parseMessage<T extends z.ZodType>(schema: T, text: string): z.output<T> {
   let raw: unknown;
   try {
     raw = JSON.parse(text);
   } catch (cause) {
-    throw new LinepoolError('bad_request', 'The message is not JSON.', { cause });
+    throw new LinepoolError('message_invalid', 'The message is not JSON.', { cause });
   }
   const result = schema.safeParse(raw);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   throw new LinepoolError(
-    'bad_request',
+    'message_invalid',
     `In the message: ${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? ''}`,
   );
 }

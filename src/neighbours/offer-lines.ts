@@ -1,0 +1,61 @@
+/**
+ * Reading the lines of a neighbour's offers. Used by presence. The neighbour is paired but not trusted: a line is bounded, so
+ * is how many may come in a second. Pure.
+ */
+import { LinepoolError } from '../core/errors.ts';
+import type { Milliseconds } from '../core/units.ts';
+import { Hello, MESSAGE_MAX_BYTES, OfferLine } from './messages.ts';
+
+export type OfferMessage =
+  | { readonly kind: 'hello'; readonly hello: Hello }
+  | { readonly kind: 'offer'; readonly offer: OfferLine }
+  /** Of a kind that we don't know: a sign of life. */
+  | { readonly kind: 'other' };
+
+/** Lines of one neighbour that are read within a second; more are a fault of it. */
+export const LINES_PER_SECOND_MAX = 50;
+
+export class OfferLines {
+  #rest = '';
+  #second: Milliseconds = Number.NEGATIVE_INFINITY;
+  #lines = 0;
+  readonly #decoder = new TextDecoder();
+
+  /**
+   * The messages that are complete with this chunk.
+   * @throws LinepoolError `bad_response` when the neighbour doesn't keep to the protocol
+   */
+  read(chunk: Uint8Array, now: Milliseconds): OfferMessage[] {
+    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n');
+    this.#rest = lines.pop() ?? '';
+    if (this.#rest.length > MESSAGE_MAX_BYTES)
+      throw new LinepoolError('bad_response', 'A line of its offers is too long.');
+    if (now - this.#second >= 1000) {
+      this.#second = now;
+      this.#lines = 0;
+    }
+    this.#lines += lines.length;
+    if (this.#lines > LINES_PER_SECOND_MAX)
+      throw new LinepoolError('bad_response', 'Its offers come too fast.');
+    return lines.filter((line) => line !== '').map(parseLine);
+  }
+}
+
+function parseLine(line: string): OfferMessage {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(line);
+  } catch (cause) {
+    throw new LinepoolError('bad_response', 'A line of its offers is not JSON.', { cause });
+  }
+  const kind = (raw as { readonly kind?: unknown } | null)?.kind;
+  if (kind !== 'hello' && kind !== 'offer') return { kind: 'other' };
+  if (kind === 'hello') {
+    const hello = Hello.safeParse(raw);
+    if (hello.success) return { kind, hello: hello.data };
+  } else {
+    const offer = OfferLine.safeParse(raw);
+    if (offer.success) return { kind, offer: offer.data };
+  }
+  throw new LinepoolError('bad_response', `Its ${kind} does not make sense.`);
+}
