@@ -1,0 +1,216 @@
+/**
+ * One download to a file, from the address to the finished file. The command line calls it; the engine fetches.
+ *
+ *     look at the disk ─► engine.open ─► name, start ─► FileSink ─► transfer ─► finish ─► verify ─► publish
+ *
+ * Whatever stops it on the way, what is on disk stays there and can be resumed with -C.
+ */
+import { readFileSync } from 'node:fs';
+import type { Clock } from '../../core/clock.ts';
+import { LinepoolError } from '../../core/errors.ts';
+import { type SpanSet, sizeOf, subtract } from '../../core/span.ts';
+import type { Bytes, Milliseconds } from '../../core/units.ts';
+import { formatChecksum, verifyFile } from './checksum.ts';
+import { draw, type Terminal } from './drawer.ts';
+import { partOf } from './journal.ts';
+import { fileNameOf } from './naming.ts';
+import type { GetOptions } from './options.ts';
+import type { Snapshot } from './progress.ts';
+import type { Engine, Head, OpenEngine, Opened } from './seam.ts';
+import { FileSink } from './sink.ts';
+import { decideStart, type Found, firstMissing, look, refuseCollision } from './start.ts';
+
+export interface GetContext {
+  readonly openEngine: OpenEngine;
+  readonly stateDir: string;
+  readonly configFile: string | undefined;
+  readonly clock: Clock;
+  readonly stderr: Terminal;
+  /** Aborts when the person has had enough. */
+  readonly signal: AbortSignal;
+}
+
+/** What `--json` prints. */
+export interface GetResult {
+  readonly file: string;
+  readonly url: string;
+  readonly bytes: Bytes;
+  /** Of these, on disk before. */
+  readonly resumedBytes: Bytes;
+  readonly ms: Milliseconds;
+  readonly bytesPerSecond: number;
+  readonly paths: readonly { readonly id: string; readonly name: string; readonly bytes: Bytes }[];
+  readonly bytesByPath: Readonly<Record<string, Bytes>>;
+  /** What the file was checked against; null when nothing was given. */
+  readonly checksum: string | null;
+}
+
+/** @throws LinepoolError whatever stops it; `interrupted` when the signal did */
+export async function get(options: GetOptions, context: GetContext): Promise<GetResult> {
+  const { clock, signal, stderr } = context;
+  const begun = clock.now();
+  const view: View = { name: options.output ?? options.url, doing: 'connecting' };
+  const drawing = options.quiet ? undefined : draw(stderr, clock, () => snapshotOf(view));
+  try {
+    await using engine = await context.openEngine({
+      stateDir: context.stateDir,
+      configFile: context.configFile,
+      ownLine: options.ownLine,
+      ca: options.caFile === undefined ? undefined : certificates(options.caFile),
+      notice: (text) => {
+        if (!options.quiet) stderr.write(`linepool: ${text}\n`);
+      },
+    });
+    const result = await fetchToFile(engine, options, context, view);
+    view.doing = 'complete';
+    const ms = clock.now() - begun;
+    const fetched = result.bytes - result.resumedBytes;
+    return { ...result, ms, bytesPerSecond: ms > 0 ? (fetched / ms) * 1000 : 0 };
+  } catch (error) {
+    if (signal.aborted) throw new LinepoolError('interrupted', '', { cause: error });
+    throw error;
+  } finally {
+    drawing?.[Symbol.dispose]();
+  }
+}
+
+/** What the display looks at while the download goes on. */
+interface View {
+  name: string;
+  doing: Snapshot['doing'];
+  opened?: Opened;
+  totalBytes?: Bytes | undefined;
+  doneBefore?: Bytes;
+  checkedBytes?: Bytes;
+}
+
+async function fetchToFile(
+  engine: Engine,
+  options: GetOptions,
+  { clock, signal }: GetContext,
+  view: View,
+): Promise<Omit<GetResult, 'ms' | 'bytesPerSecond'>> {
+  const guess = options.output ?? (options.resume ? fileNameOf(options.target, []) : undefined);
+  let found = guess === undefined ? undefined : await lookFor(guess, options);
+  const opened = await engine.open({
+    target: options.target,
+    headers: options.headers,
+    from: options.resume && found !== undefined ? firstMissing(found) : undefined,
+    signal,
+  });
+  view.opened = opened;
+  let sink: FileSink;
+  let file: string;
+  let missing: SpanSet | undefined;
+  let resumedBytes: Bytes;
+  const { head } = opened;
+  try {
+    file = options.output ?? fileNameOf(head.target, head.headers);
+    if (found === undefined || file !== guess) found = await lookFor(file, options);
+    ({ sink, missing, resumedBytes } = await openSink(file, found, head, options, clock));
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+  Object.assign(view, {
+    name: file,
+    doing: 'fetching',
+    totalBytes: head.totalBytes,
+    doneBefore: resumedBytes,
+  });
+  try {
+    if (missing?.length === 0) await opened.close();
+    else await opened.transfer(missing, sink);
+    await sink.finish();
+  } catch (error) {
+    await sink.abort();
+    throw error;
+  }
+  const bytes = sizeOf(sink.written);
+  refuseHoles(file, head, sink.written);
+  if (options.checksum !== undefined) {
+    view.doing = 'checking';
+    try {
+      await verifyFile(partOf(file), options.checksum, {
+        signal,
+        onBytes: (done) => {
+          view.checkedBytes = done;
+        },
+      });
+    } catch (error) {
+      if (error instanceof LinepoolError && error.code === 'checksum_mismatch') await sink.distrust();
+      throw error;
+    }
+  }
+  await sink.publish();
+  const paths = opened.progress().paths.map(({ id, name, bytes }) => ({ id, name, bytes }));
+  return {
+    file,
+    url: options.url,
+    bytes,
+    resumedBytes,
+    paths,
+    bytesByPath: Object.fromEntries(paths.map((path) => [path.id, path.bytes])),
+    checksum: options.checksum === undefined ? null : formatChecksum(options.checksum),
+  };
+}
+
+async function lookFor(file: string, { resume }: GetOptions): Promise<Found> {
+  const found = await look(file);
+  if (!resume) refuseCollision(file, found);
+  return found;
+}
+
+async function openSink(
+  file: string,
+  found: Found,
+  head: Head,
+  options: GetOptions,
+  clock: Clock,
+): Promise<{ sink: FileSink; missing: SpanSet | undefined; resumedBytes: Bytes }> {
+  const { url, resume, checksum } = options;
+  const start = decideStart(file, found, head, { url, resume, checked: checksum !== undefined });
+  const done = start.kind === 'fresh' ? [] : start.done;
+  const sink = await FileSink.open({
+    file,
+    start,
+    journal: { url, validator: head.validator, totalBytes: head.totalBytes },
+    clock,
+  });
+  const missing =
+    head.totalBytes === undefined
+      ? undefined
+      : done.reduce<SpanSet>(subtract, head.totalBytes === 0 ? [] : [{ start: 0, end: head.totalBytes }]);
+  return { sink, missing, resumedBytes: sizeOf(done) };
+}
+
+/** The engine has said that all is there: the file must not get its name on its word alone. */
+function refuseHoles(file: string, head: Head, written: SpanSet): void {
+  const end = written.at(-1)?.end ?? 0;
+  if (written.length <= 1 && (written[0]?.start ?? 0) === 0 && end === (head.totalBytes ?? end)) return;
+  throw new LinepoolError('internal', `${partOf(file)} has holes although the download ended.`);
+}
+
+function certificates(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new LinepoolError('usage', `--cacert ${file} can not be read (${(error as Error).message}).`, {
+      cause: error,
+    });
+  }
+}
+
+function snapshotOf(view: View): Snapshot {
+  const progress = view.opened?.progress();
+  const before = view.doneBefore ?? 0;
+  return {
+    name: view.name,
+    doing: view.doing,
+    bytesTotal: view.totalBytes,
+    bytesDone: view.doing === 'checking' ? (view.checkedBytes ?? 0) : before + (progress?.bytes ?? 0),
+    bytesPerSecond: progress?.bytesPerSecond ?? 0,
+    msLeft: progress?.msLeft,
+    paths: view.doing === 'connecting' ? [] : (progress?.paths ?? []),
+  };
+}
