@@ -1,0 +1,137 @@
+/**
+ * One direction of a transfer. Bytes come in as the source brings them, wait at the gate for their rate, are counted
+ * against the lease, and go to the sink. Used by tunnels, twice each, and by fetches.
+ *
+ *     source ─push─► held ─gate─► lease ─► sink
+ *        ▲             │                    │
+ *        └──pause──────┴──────no room◄──────┘      held: at most HELD_BYTES and the piece that came last
+ *
+ * The source is paused while enough is held, so that the next piece is at the gate when its turn comes, and no more.
+ * It must never hand the sink a byte that the lease did not allow, nor call the source from within `push`'s caller:
+ * resuming undici from inside its own parser fails.
+ */
+import { type Bytes, KIB } from '../core/units.ts';
+import type { LeaseAccount } from './lease-account.ts';
+import type { Gate } from './shaper.ts';
+
+/** Held bytes from which on the source is paused. */
+export const HELD_BYTES: Bytes = 32 * KIB;
+
+export interface Source {
+  pause(): void;
+  resume(): void;
+}
+
+export interface Sink {
+  write(chunk: Buffer): void;
+  /** False while it has as much as it may buffer; `drained` is called once it has less. */
+  hasRoom(): boolean;
+  /** Everything came, and is written. */
+  end(): void;
+}
+
+export interface CarriageOptions {
+  /** A gate of the borrower's; the carriage owns it. */
+  readonly gate: (pass: (bytes: Bytes) => void) => Gate;
+  readonly account: LeaseAccount;
+  readonly source: Source;
+  readonly sink: Sink;
+  /** Told of all that passed. */
+  readonly carried: (bytes: Bytes) => void;
+}
+
+export class Carriage implements Disposable {
+  readonly #options: CarriageOptions;
+  readonly #gate: Gate;
+  readonly #held: Buffer[] = [];
+  #heldBytes: Bytes = 0;
+  #paused = false;
+  #ending: 'no' | 'when_empty' | 'over' = 'no';
+
+  constructor(options: CarriageOptions) {
+    this.#options = options;
+    this.#gate = options.gate((bytes) => this.#pass(bytes));
+  }
+
+  /** What the source brought. Kept, and not to be changed afterwards. */
+  push(chunk: Buffer): void {
+    if (this.#ending !== 'no' || chunk.length === 0) return;
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (!this.#paused && this.#heldBytes >= HELD_BYTES) {
+      this.#paused = true;
+      this.#options.source.pause();
+    }
+    this.#ask();
+  }
+
+  /** The source has no more; the sink ends behind what is held. */
+  end(): void {
+    if (this.#ending !== 'no') return;
+    this.#ending = 'when_empty';
+    this.#finish();
+  }
+
+  /** The sink has room again. */
+  drained(): void {
+    this.#ask();
+    this.#resume();
+  }
+
+  /** Bytes that came and have not passed. */
+  get heldBytes(): Bytes {
+    return this.#heldBytes;
+  }
+
+  [Symbol.dispose](): void {
+    this.#ending = 'over';
+    this.#held.length = 0;
+    this.#heldBytes = 0;
+    this.#gate[Symbol.dispose]();
+  }
+
+  #ask(): void {
+    if (this.#heldBytes > 0 && this.#options.sink.hasRoom()) this.#gate.ask(this.#heldBytes);
+  }
+
+  /** Called by the gate, never from within `push`. */
+  #pass(granted: Bytes): void {
+    const { account, sink, carried } = this.#options;
+    const wanted = Math.min(granted, this.#heldBytes);
+    const allowed = account.carry(wanted);
+    this.#write(allowed, sink);
+    carried(allowed);
+    // The lease is over: its signal has ended this transfer already.
+    if (allowed < wanted || this.#ending === 'over') return;
+    this.#ask();
+    this.#finish();
+    this.#resume();
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.#heldBytes >= HELD_BYTES || !this.#options.sink.hasRoom()) return;
+    this.#paused = false;
+    this.#options.source.resume();
+  }
+
+  #write(bytes: Bytes, sink: Sink): void {
+    let left = bytes;
+    while (left > 0) {
+      const [first] = this.#held;
+      if (first === undefined) return;
+      if (first.length <= left) this.#held.shift();
+      else this.#held[0] = first.subarray(left);
+      const piece = first.length <= left ? first : first.subarray(0, left);
+      left -= piece.length;
+      this.#heldBytes -= piece.length;
+      sink.write(piece);
+    }
+  }
+
+  #finish(): void {
+    if (this.#ending !== 'when_empty' || this.#heldBytes > 0) return;
+    this.#ending = 'over';
+    this.#gate[Symbol.dispose]();
+    this.#options.sink.end();
+  }
+}

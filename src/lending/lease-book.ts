@@ -1,0 +1,171 @@
+/**
+ * The lender's book of leases: verifies each token once, keeps one account for each lease over any number of connections,
+ * and remembers leases that are over until they could not be used anyway, so that showing one again never resets its count.
+ * Asked by the relay at each request. It must never forget a lease before its time is up.
+ */
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../core/clock.ts';
+import { type ErrorCode, LinepoolError } from '../core/errors.ts';
+import type { Milliseconds } from '../core/units.ts';
+import { checkParties, type Lease, type LeaseLimits, readLease } from './lease.ts';
+import { LeaseAccount } from './lease-account.ts';
+
+/** Who signs: a neighbour as the book of neighbours has it. */
+export interface LeaseParty {
+  readonly id: string;
+  /** Ed25519, SPKI in DER, as base64url. */
+  readonly publicKey: string;
+}
+
+export interface LeaseBookOptions {
+  readonly ownId: string;
+  readonly limits: LeaseLimits;
+  readonly clock: Clock;
+  readonly onOpened: (account: LeaseAccount) => void;
+  /** When it carries no more, for whatever reason. */
+  readonly onOver: (account: LeaseAccount) => void;
+}
+
+/** Leases of one borrower whose time is not up; further ones are refused until one is. */
+export const LEASES_PER_BORROWER = 1024;
+/** Tokens whose signature is not checked again. */
+const VERIFIED_TOKENS = 1024;
+/** Longest lease that is accepted, whatever the policy says: what one timer can wait for. */
+export const LONGEST_LEASE_MS: Milliseconds = 20 * 86_400_000;
+/** Keys of borrowers that are kept ready. */
+const KEYS_KEPT = 256;
+
+interface Entry {
+  readonly account: LeaseAccount;
+  readonly tokenHash: string;
+  readonly timer: Disposable;
+}
+
+export class LeaseBook implements Disposable {
+  readonly #options: LeaseBookOptions;
+  /** By borrower, then by the lease's id. */
+  readonly #entries = new Map<string, Map<string, Entry>>();
+  readonly #verified = new LRUCache<string, LeaseAccount>({ max: VERIFIED_TOKENS });
+  readonly #keys = new LRUCache<string, KeyObject>({ max: KEYS_KEPT });
+
+  constructor(options: LeaseBookOptions) {
+    const { limits } = options;
+    const maxTime = Math.min(limits.maxTime, LONGEST_LEASE_MS);
+    this.#options = { ...options, limits: { ...limits, maxTime } };
+  }
+
+  /**
+   * The account of the lease in `token`, opened at its first use. `origin` is as `leaseOrigin` writes it.
+   * @throws LinepoolError `lease_invalid`, `lease_expired`, `lease_exhausted`, `overloaded`
+   */
+  async open(token: string, borrower: LeaseParty, origin: string): Promise<LeaseAccount> {
+    const tokenHash = createHash('sha256').update(token).digest('base64url');
+    const account = this.#verified.get(tokenHash) ?? (await this.#verify(token, tokenHash, borrower, origin));
+    checkParties(account.lease, { borrower: borrower.id, lender: this.#options.ownId, origin });
+    const refusal = account.refusal();
+    if (refusal !== undefined) throw refusal;
+    return account;
+  }
+
+  /** Ends every lease of that borrower, or of all when it is undefined. What runs under them stops at once. */
+  end(borrowerId: string | undefined, code: ErrorCode): void {
+    for (const [borrower, entries] of this.#entries) {
+      if (borrowerId !== undefined && borrower !== borrowerId) continue;
+      for (const { account } of entries.values()) account.end(code);
+    }
+  }
+
+  /** Leases of that borrower that may carry. */
+  active(borrowerId: string): number {
+    let count = 0;
+    for (const { account } of this.#entries.get(borrowerId)?.values() ?? []) {
+      if (!account.signal.aborted) count += 1;
+    }
+    return count;
+  }
+
+  /** Leases remembered, those that are over included. */
+  get size(): number {
+    let count = 0;
+    for (const entries of this.#entries.values()) count += entries.size;
+    return count;
+  }
+
+  [Symbol.dispose](): void {
+    this.end(undefined, 'lending_off');
+    for (const entries of this.#entries.values()) {
+      for (const { timer } of entries.values()) timer[Symbol.dispose]();
+    }
+    this.#entries.clear();
+    this.#verified.clear();
+  }
+
+  async #verify(
+    token: string,
+    tokenHash: string,
+    borrower: LeaseParty,
+    origin: string,
+  ): Promise<LeaseAccount> {
+    const { ownId, limits, clock } = this.#options;
+    const lease = await readLease(token, {
+      publicKey: this.#keyOf(borrower),
+      borrower: borrower.id,
+      lender: ownId,
+      origin,
+      nowWall: clock.wall(),
+      limits,
+    });
+    const entries = this.#entries.get(borrower.id) ?? new Map<string, Entry>();
+    const known = entries.get(lease.id);
+    // The same id under another token would be a second account for one lease.
+    if (known !== undefined && known.tokenHash !== tokenHash) {
+      throw new LinepoolError('lease_invalid', `The id ${lease.id} was used for another lease.`);
+    }
+    const account = known?.account ?? this.#enter(lease, tokenHash, entries);
+    this.#verified.set(tokenHash, account);
+    return account;
+  }
+
+  #enter(lease: Lease, tokenHash: string, entries: Map<string, Entry>): LeaseAccount {
+    const { clock, limits, onOpened, onOver } = this.#options;
+    if (entries.size >= LEASES_PER_BORROWER) {
+      throw new LinepoolError(
+        'overloaded',
+        `${LEASES_PER_BORROWER} leases of this borrower are not over yet.`,
+      );
+    }
+    const account = new LeaseAccount(lease, onOver);
+    // From here on by our monotonic clock, so that a step of the wall clock neither cuts nor prolongs a lease. Counted to
+    // the last moment at which `readLease` would still take the token: until then it must be remembered.
+    const alive = lease.expiresAt + limits.clockSkew - clock.wall();
+    const timer = clock.after(alive, () => {
+      account.expire();
+      this.#forget(lease, tokenHash);
+    });
+    entries.set(lease.id, { account, tokenHash, timer });
+    this.#entries.set(lease.borrower, entries);
+    onOpened(account);
+    return account;
+  }
+
+  #forget(lease: Lease, tokenHash: string): void {
+    const entries = this.#entries.get(lease.borrower);
+    entries?.delete(lease.id);
+    if (entries?.size === 0) this.#entries.delete(lease.borrower);
+    this.#verified.delete(tokenHash);
+  }
+
+  #keyOf(borrower: LeaseParty): KeyObject {
+    let key = this.#keys.get(borrower.publicKey);
+    if (key === undefined) {
+      key = createPublicKey({
+        key: Buffer.from(borrower.publicKey, 'base64url'),
+        format: 'der',
+        type: 'spki',
+      });
+      this.#keys.set(borrower.publicKey, key);
+    }
+    return key;
+  }
+}

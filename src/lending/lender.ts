@@ -1,0 +1,300 @@
+/**
+ * The lender: the room's face. daemon.ts makes one and hands it to the link server as its handlers. It knows who borrows,
+ * applies the share whenever policy, line or borrowers change, and ends at once what may not go on.
+ *
+ *     link ─► Lender ─► Tunnel | FetchConnection ─► origin
+ *               ├── LeaseBook   what may be carried, and how much of it was
+ *               ├── Shaper      how fast
+ *               └── share       what is lent now, and what is offered
+ *
+ * While nothing is lent, nothing runs: a rate of zero cuts every transfer, because one that only stops reading goes on
+ * taking the household's line.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../core/clock.ts';
+import { asLinepoolError, type ErrorCode, LinepoolError } from '../core/errors.ts';
+import type { Events } from '../core/events.ts';
+import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
+import type { Neighbour } from '../neighbours/book.ts';
+import type { LinkHandlers } from '../neighbours/channel.ts';
+import { refuse, refuseConnect } from '../neighbours/refusal.ts';
+import type { DialOptions } from '../paths/dial.ts';
+import type { Offer } from '../paths/path.ts';
+import { Borrower } from './borrower.ts';
+import { CLOCK_SKEW_MS } from './lease.ts';
+import { LeaseBook } from './lease-book.ts';
+import { offerOf } from './offer.ts';
+import { addressRefusal, parseNetworks } from './public-address.ts';
+import { ERROR_HEADER, ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
+import { FetchConnection } from './relay-fetch.ts';
+import { Tunnel } from './relay-tunnel.ts';
+import { Shaper } from './shaper.ts';
+import { type LendPolicy, type Share, type ShareReason, shareOf } from './share.ts';
+
+export interface LenderOptions {
+  readonly ownId: string;
+  readonly policy: LendPolicy;
+  /** What the line carries down; undefined while it is not known. */
+  readonly lineRate: BytesPerSecond | undefined;
+  /** Of origins that may be reached. */
+  readonly ports: readonly number[];
+  /** Non-public networks that may be reached all the same, in CIDR notation; for tests. */
+  readonly allowNetworks: readonly string[];
+  readonly dial: Omit<DialOptions, 'permit'>;
+  /** How far ahead of the borrower one connection reads. */
+  readonly bufferBytes: Bytes;
+  readonly leaseLimits: {
+    readonly maxBytes: Bytes;
+    readonly maxTime: Milliseconds;
+    /** Default `CLOCK_SKEW_MS`. */
+    readonly clockSkew?: Milliseconds;
+  };
+  /** Of all borrowers together; one may have half of them, at least `BORROWER_CONNECTIONS_MIN`. */
+  readonly maxConnections: number;
+  /** Default `ORIGIN_SILENCE_MS`. */
+  readonly originSilence?: Milliseconds;
+  /** Default `TRANSFER_IDLE_MS`. */
+  readonly transferIdle?: Milliseconds;
+}
+
+/** One borrower may have so many connections however few all together may have. */
+export const BORROWER_CONNECTIONS_MIN = 4;
+/** A borrower's refusals of one kind are reported once in this time, so that they can't push other events out. */
+export const REPORT_EVERY_MS: Milliseconds = 1_000;
+
+export interface BorrowerStatus {
+  readonly id: string;
+  readonly name: string;
+  /** Over the last second. */
+  readonly bytesPerSecond: BytesPerSecond;
+  /** Since the daemon started, both directions. */
+  readonly bytesCarried: Bytes;
+  readonly activeLeases: number;
+  readonly connections: number;
+  readonly active: boolean;
+}
+
+export interface LenderStatus {
+  readonly policy: LendPolicy;
+  /** Lent to all together at most, now. */
+  readonly bytesPerSecond: BytesPerSecond;
+  readonly reason: ShareReason;
+  readonly bytesCarried: Bytes;
+  readonly borrowers: readonly BorrowerStatus[];
+}
+
+/** Ends that are no refusals: the other side went away, or all was done. */
+const NOT_REPORTED: ReadonlySet<ErrorCode> = new Set(['connection_lost', 'interrupted']);
+
+export class Lender implements LinkHandlers, AsyncDisposable {
+  readonly #options: LenderOptions;
+  readonly #clock: Clock;
+  readonly #events: Events;
+  readonly #relay: RelayOptions;
+  readonly #leases: LeaseBook;
+  readonly #shaper: Shaper;
+  readonly #borrowers = new Map<string, Borrower>();
+  readonly #fetching = new WeakMap<object, FetchConnection>();
+  readonly #listeners = new Set<() => void>();
+  readonly #reported = new Map<string, Milliseconds>();
+  #policy: LendPolicy;
+  #lineRate: BytesPerSecond | undefined;
+  #share: Share;
+  /** Carried for borrowers that are no longer neighbours. */
+  #bytesBefore: Bytes = 0;
+
+  constructor(options: LenderOptions, { clock, events }: { readonly clock: Clock; readonly events: Events }) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#events = events;
+    this.#policy = options.policy;
+    this.#lineRate = options.lineRate;
+    this.#share = this.#shareNow();
+    this.#shaper = new Shaper(this.#share.total, clock);
+    this.#leases = this.#openLeases();
+    const rule = { allowNetworks: parseNetworks(options.allowNetworks) };
+    this.#relay = {
+      ownId: options.ownId,
+      ports: new Set(options.ports),
+      dial: { ...options.dial, permit: (address) => addressRefusal(address, rule) },
+      bufferBytes: options.bufferBytes,
+      originSilence: options.originSilence ?? ORIGIN_SILENCE_MS,
+      transferIdle: options.transferIdle ?? TRANSFER_IDLE_MS,
+      leases: this.#leases,
+      clock,
+      onRefused: (borrower, error) => this.#report(borrower, error),
+    };
+  }
+
+  /** @see LinkHandlers.request */
+  request(neighbour: Neighbour, request: IncomingMessage, response: ServerResponse): void {
+    const borrower = this.#borrower(neighbour);
+    try {
+      const { socket } = request;
+      let connection = this.#fetching.get(socket);
+      this.#admit(connection === undefined ? 1 : 0);
+      connection ??= new FetchConnection(this.#relay, borrower, socket);
+      this.#fetching.set(socket, connection);
+      connection.request(request, response);
+    } catch (error) {
+      const refusal = asLinepoolError(error);
+      this.#report(borrower, refusal);
+      response.setHeader(ERROR_HEADER, refusal.code);
+      refuse(response, refusal);
+    }
+  }
+
+  /** @see LinkHandlers.connect */
+  connect(neighbour: Neighbour, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const borrower = this.#borrower(neighbour);
+    try {
+      this.#admit(1);
+    } catch (error) {
+      const refusal = asLinepoolError(error);
+      this.#report(borrower, refusal);
+      socket.on('error', () => socket.destroy());
+      refuseConnect(socket, refusal);
+      return;
+    }
+    void new Tunnel(this.#relay, borrower, socket).open(request, head);
+  }
+
+  /** @see LinkHandlers.offer */
+  offer(neighbour: Neighbour): Offer {
+    const active = this.#borrowers.get(neighbour.id)?.isActive ?? false;
+    return offerOf(this.#share, active, this.#options.bufferBytes);
+  }
+
+  /** @see LinkHandlers.onOfferChange */
+  onOfferChange(listener: () => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /** From now on, for what runs too; when it leaves nothing to lend, everything is cut before this returns. */
+  setPolicy(policy: LendPolicy): void {
+    this.#policy = policy;
+    this.#apply();
+  }
+
+  /** The line's rate was learnt, or is not known any more. */
+  setLineRate(rate: BytesPerSecond | undefined): void {
+    this.#lineRate = rate;
+    this.#apply();
+  }
+
+  /** Ends all transfers and leases of that household, which is not a neighbour any more. */
+  drop(neighbourId: string): void {
+    this.#leases.end(neighbourId, 'not_paired');
+    const borrower = this.#borrowers.get(neighbourId);
+    if (borrower === undefined) return;
+    this.#borrowers.delete(neighbourId);
+    this.#bytesBefore += borrower.bytes;
+    borrower.cut(new LinepoolError('not_paired'));
+    borrower[Symbol.dispose]();
+    for (const key of this.#reported.keys()) if (key.startsWith(neighbourId)) this.#reported.delete(key);
+    this.#apply();
+  }
+
+  status(): LenderStatus {
+    const borrowers = [...this.#borrowers.values()];
+    return {
+      policy: this.#policy,
+      bytesPerSecond: this.#share.total,
+      reason: this.#share.reason,
+      bytesCarried: borrowers.reduce((sum, { bytes }) => sum + bytes, this.#bytesBefore),
+      borrowers: borrowers.map((borrower) => ({
+        id: borrower.id,
+        name: borrower.neighbour.name,
+        bytesPerSecond: borrower.rate(),
+        bytesCarried: borrower.bytes,
+        activeLeases: this.#leases.active(borrower.id),
+        connections: borrower.connections,
+        active: borrower.isActive,
+      })),
+    };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#listeners.clear();
+    this.setPolicy({ ...this.#policy, enabled: false });
+    for (const borrower of this.#borrowers.values()) borrower[Symbol.dispose]();
+    this.#shaper[Symbol.dispose]();
+    this.#leases[Symbol.dispose]();
+    return Promise.resolve();
+  }
+
+  /** @throws LinepoolError `lending_off`, `overloaded` */
+  #admit(connections: 0 | 1): void {
+    if (this.#share.total <= 0) throw new LinepoolError('lending_off', `(${this.#share.reason})`);
+    const { maxConnections } = this.#options;
+    let open = connections;
+    for (const borrower of this.#borrowers.values()) open += borrower.connections;
+    if (connections > 0 && open > maxConnections) {
+      throw new LinepoolError('overloaded', `${maxConnections} connections of borrowers are open.`);
+    }
+  }
+
+  #borrower(neighbour: Neighbour): Borrower {
+    let borrower = this.#borrowers.get(neighbour.id);
+    if (borrower === undefined) {
+      const { maxConnections } = this.#options;
+      borrower = new Borrower(neighbour, {
+        shaped: this.#shaper.borrower(this.#share.ceiling),
+        maxConnections: Math.max(BORROWER_CONNECTIONS_MIN, Math.ceil(maxConnections / 2)),
+        clock: this.#clock,
+        onActivity: () => this.#apply(),
+      });
+      this.#borrowers.set(neighbour.id, borrower);
+    }
+    borrower.neighbour = neighbour;
+    return borrower;
+  }
+
+  #shareNow(): Share {
+    let active = 0;
+    for (const borrower of this.#borrowers.values()) if (borrower.isActive) active += 1;
+    return shareOf(this.#policy, { lineRate: this.#lineRate }, active);
+  }
+
+  /** Brings what runs and what is offered in line with the share as it is now. */
+  #apply(): void {
+    this.#share = this.#shareNow();
+    this.#shaper.setRate(this.#share.total);
+    for (const borrower of this.#borrowers.values()) borrower.setRate(this.#share.ceiling);
+    if (this.#share.total <= 0) {
+      this.#leases.end(undefined, 'lending_off');
+      for (const borrower of this.#borrowers.values()) borrower.cut(new LinepoolError('lending_off'));
+    }
+    for (const listener of this.#listeners) listener();
+  }
+
+  #openLeases(): LeaseBook {
+    const { ownId, leaseLimits } = this.#options;
+    return new LeaseBook({
+      ownId,
+      limits: { ...leaseLimits, clockSkew: leaseLimits.clockSkew ?? CLOCK_SKEW_MS },
+      clock: this.#clock,
+      onOpened: ({ lease }) =>
+        this.#events.report({
+          kind: 'lease_opened',
+          borrower: lease.borrower,
+          lease: lease.id,
+          origin: lease.origin,
+        }),
+      onOver: ({ lease, bytes }) =>
+        this.#events.report({ kind: 'lease_ended', borrower: lease.borrower, lease: lease.id, bytes }),
+    });
+  }
+
+  #report(borrower: Borrower, { code, detail }: LinepoolError): void {
+    if (NOT_REPORTED.has(code)) return;
+    const key = `${borrower.id} ${code}`;
+    const now = this.#clock.now();
+    const before = this.#reported.get(key);
+    if (before !== undefined && now - before < REPORT_EVERY_MS) return;
+    this.#reported.set(key, now);
+    this.#events.report({ kind: 'lend_refused', borrower: borrower.neighbour.name, code, detail });
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * What tunnels and fetches have in common: what they are given, and what is checked before a packet leaves for an
+ * origin. The doing is in relay-tunnel.ts and relay-fetch.ts; the lender hands requests to them.
+ *
+ *     request ─► one lease header ─► port ─► lease ─► permitted address ─► origin
+ */
+import { createHash } from 'node:crypto';
+import type { Clock } from '../core/clock.ts';
+import { LinepoolError } from '../core/errors.ts';
+import { fieldValues, type RawHeaders } from '../core/http.ts';
+import { formatAuthority, type Origin } from '../core/target.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import type { DialOptions } from '../paths/dial.ts';
+import type { Borrower } from './borrower.ts';
+import { LEASE_HEADER, leaseOrigin } from './lease.ts';
+import type { LeaseAccount } from './lease-account.ts';
+import type { LeaseBook } from './lease-book.ts';
+
+/** The header in which a refusal names its code, as against an error that is the origin's. */
+export const ERROR_HEADER = 'Linepool-Error';
+
+/** Requests of one connection that wait for their answer; a further one is refused. */
+export const OUTSTANDING_MAX = 8;
+/** Origins that one connection's fetches go to at a time; a further one is refused. */
+export const ORIGINS_PER_CONNECTION = 4;
+/** How long an origin may be silent before or within a response; then the fetch fails. */
+export const ORIGIN_SILENCE_MS: Milliseconds = 30_000;
+/** How long a tunnel, or a fetch under way, may move no byte; then it is cut. */
+export const TRANSFER_IDLE_MS: Milliseconds = 120_000;
+
+export interface RelayOptions {
+  readonly ownId: string;
+  readonly ports: ReadonlySet<number>;
+  /** Its `permit` lets only public addresses through. */
+  readonly dial: DialOptions;
+  /** How far ahead of the borrower one connection reads. */
+  readonly bufferBytes: Bytes;
+  readonly originSilence: Milliseconds;
+  readonly transferIdle: Milliseconds;
+  readonly leases: LeaseBook;
+  readonly clock: Clock;
+  /** A request was refused, or a transfer was cut. */
+  readonly onRefused: (borrower: Borrower, error: LinepoolError) => void;
+}
+
+/**
+ * The account under which this request may be carried.
+ * @throws LinepoolError `port_refused`, `lease_missing`, `lease_invalid`, `lease_expired`, `lease_exhausted`, `overloaded`
+ */
+export async function admitted(
+  relay: RelayOptions,
+  borrower: Borrower,
+  origin: Origin,
+  headers: RawHeaders,
+): Promise<LeaseAccount> {
+  if (!relay.ports.has(origin.port)) throw new LinepoolError('port_refused', formatAuthority(origin));
+  const [token, ...more] = fieldValues(headers, LEASE_HEADER);
+  if (token === undefined) throw new LinepoolError('lease_missing', 'Header Linepool-Lease.');
+  if (more.length > 0) throw new LinepoolError('lease_invalid', 'There is more than one.');
+  return relay.leases.open(token, borrower.neighbour, leaseOrigin(origin));
+}
+
+/**
+ * The borrower as origins see it (RFC 7239 section 6.3): always the same over one lender, so that it can be told
+ * apart and, by the lender alone, traced; another one over another lender.
+ */
+export function borrowerPseudonym(lenderId: string, borrowerId: string): string {
+  const hash = createHash('sha256').update(`linepool forwarded\n${lenderId}\n${borrowerId}`);
+  return `_${hash.digest('base64url').slice(0, 22)}`;
+}
