@@ -8,8 +8,6 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { Desk } from './desk.ts';
 import type { Counts, Tally } from './tally.ts';
 
-export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
-
 type Labelled = readonly (readonly [Readonly<Record<string, string>>, number])[];
 
 const labelled = (name: string, counts: ReadonlyMap<string, number>): Labelled =>

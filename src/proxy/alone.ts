@@ -124,8 +124,8 @@ function send(
   });
   upstream.on('close', stopSending);
   upstream.on('timeout', () => {
-    // While content is on its way to a slow client, or from one, silence is not the origin's.
-    if (controller.paused || client.readableFlowing === false) return;
+    // The client's silence is not the origin's: one that doesn't read, or whose content is still to come.
+    if (controller.paused || (!upstream.writableFinished && upstream.writableLength === 0)) return;
     controller.abort(new LinepoolError('response_timeout'));
   });
   upstream.on('information', (interim) => {
@@ -146,7 +146,11 @@ function send(
     exchange.onResponseStarted();
     exchange.onResponseStart(controller, response.statusCode ?? 0, {}, response.statusMessage);
   });
-  if (upgraded !== undefined) upstream.on('upgrade', upgraded);
+  const unasked: Upgraded = (_response, socket) => {
+    socket.destroy();
+    exchange.onResponseError(controller, new LinepoolError('bad_response', 'It switched protocols unasked.'));
+  };
+  upstream.on('upgrade', upgraded ?? unasked);
   exchange.onRequestStart(controller);
   if (controller.aborted) return;
   if (head.content === 'none') {

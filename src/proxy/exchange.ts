@@ -16,7 +16,7 @@ import type { Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { fromWire } from '../core/http.ts';
-import { type Bytes, KIB } from '../core/units.ts';
+import { type Bytes, KIB, type Milliseconds } from '../core/units.ts';
 import { refuse, type Voice } from './refusal.ts';
 import type { RequestHead } from './request-head.ts';
 import {
@@ -36,8 +36,16 @@ export class ClientResponse extends ServerResponse {
   owner: { over(response: ClientResponse): void } | undefined;
 }
 
+/** What has gone through a proxy since it was opened. */
+export interface Totals {
+  requests: number;
+  /** Of responses that were passed through; those that were taken over count elsewhere. */
+  passedBytes: Bytes;
+}
+
 /** What all exchanges of a proxy share. */
 export interface ExchangeContext extends Voice {
+  readonly totals: Totals;
   /** Asked about each final response; undefined when nothing is ever pooled. */
   readonly consider: Consider | undefined;
   /** Sends an exchange again, over a connection of its own. */
@@ -58,6 +66,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #takeover: Takeover | undefined;
   #ending: Ending = 'none';
+  readonly #askedAt: Milliseconds;
   /** True once a byte of the content, and with it the head, is on its way. */
   #flowing = false;
   #listensForDrain = false;
@@ -77,6 +86,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#context = context;
     this.#repeatable = repeatable;
     response.exchange = this;
+    context.totals.requests += 1;
+    this.#askedAt = context.clock.now();
     response.on('close', onResponseClose);
   }
 
@@ -177,6 +188,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       headers: read.headers,
       controller,
       response: this.response,
+      waitedMs: this.#context.clock.now() - this.#askedAt,
     });
     if (takeover !== undefined) {
       this.#takeover = takeover;
@@ -226,6 +238,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return;
     }
     if (this.#state !== 'answering') return;
+    this.#context.totals.passedBytes += chunk.length;
     const first = !this.#flowing;
     this.#flowing = true;
     if (first && chunk.length <= JOINED_BYTES && this.response.socket !== null) {
@@ -309,12 +322,19 @@ function wantsOwnConnection(error: Error): boolean {
   }
 }
 
-/** The error with what only this file can know: what a stricter check found in a request is the client's doing. */
+/** The error with what only this file can know: whose doing it is that undici or node:http complain. */
 function named(error: unknown): LinepoolError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'ERR_INVALID_CHAR' || code === 'ERR_UNESCAPED_CHARACTERS')
-    return new LinepoolError('bad_request', message, { cause: error });
-  return asLinepoolError(error);
+  const { code, message, name } = error as NodeJS.ErrnoException;
+  switch (code) {
+    case 'UND_ERR_INVALID_ARG':
+    case 'ERR_INVALID_CHAR':
+    case 'ERR_UNESCAPED_CHARACTERS':
+      return new LinepoolError('bad_request', message, { cause: error });
+    default:
+      // undici's parser errors have a name only.
+      if (name === 'HTTPParserError') return new LinepoolError('bad_response', message, { cause: error });
+      return asLinepoolError(error);
+  }
 }
 
 // One function each for all responses: a closure per request would cost more than the call.

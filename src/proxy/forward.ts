@@ -12,7 +12,7 @@ import { Agent, type buildConnector } from 'undici';
 import { formatOrigin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import { type AloneOptions, askAlone } from './alone.ts';
-import { type ClientResponse, Exchange, type ExchangeContext } from './exchange.ts';
+import { type ClientResponse, Exchange, type ExchangeContext, type Totals } from './exchange.ts';
 import type { Voice } from './refusal.ts';
 import type { RequestHead } from './request-head.ts';
 import type { Consider } from './takeover.ts';
@@ -59,9 +59,14 @@ export class Forwarder implements AsyncDisposable {
     this.#context = {
       pseudonym: options.pseudonym,
       clock: options.clock,
+      totals: { requests: 0, passedBytes: 0 },
       consider: options.consider,
       again: (exchange) => askAlone(exchange, this.#alone),
     };
+  }
+
+  get totals(): Readonly<Totals> {
+    return this.#context.totals;
   }
 
   /** Answers the request with what its origin answers, or with why there is no answer. Never throws. */

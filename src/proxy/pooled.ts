@@ -42,9 +42,6 @@ export interface PoolingRooms {
   readonly register: Register;
 }
 
-/** What a request over the own line is thought to wait for its first byte, until the download has measured it. */
-const OWN_LATENCY_MS: Milliseconds = 40;
-
 /** Of a client's request, these are about one message or one part; a request for a span has its own. */
 const NOT_FOR_SPANS = new Set([
   'range',
@@ -135,7 +132,7 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
     { clock, events },
   );
   register.add({ download, reason: pool.reason });
-  const feed = download.adopt({ controller: head.controller, latencyMs: OWN_LATENCY_MS });
+  const feed = download.adopt({ controller: head.controller, latencyMs: head.waitedMs });
   void deliver(download, window, head.response).then(() => {
     const measured = download.measured(OWN);
     if (measured !== undefined) ownLine.learn(measured);

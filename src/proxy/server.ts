@@ -19,7 +19,7 @@ import type { Bytes, Milliseconds } from '../core/units.ts';
 import { connector, type DialOptions } from '../paths/dial.ts';
 import { allowedClients } from './clients.ts';
 import { Connection } from './connection.ts';
-import { ClientResponse } from './exchange.ts';
+import { ClientResponse, type Totals } from './exchange.ts';
 import { Forwarder } from './forward.ts';
 import { answerItself, answerOptions, answerTrace } from './itself.ts';
 import { listen } from './listen.ts';
@@ -122,6 +122,11 @@ export class Proxy implements AsyncDisposable {
   /** Where it listens, with the ports that were given. */
   get addresses(): readonly Authority[] {
     return this.#addresses;
+  }
+
+  /** What has gone through since it was opened. */
+  get totals(): Readonly<Totals> {
+    return this.#forwarder.totals;
   }
 
   /** Client connections that are open. */

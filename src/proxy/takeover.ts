@@ -9,6 +9,7 @@ import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { RawHeaders } from '../core/http.ts';
 import type { Target } from '../core/target.ts';
+import type { Milliseconds } from '../core/units.ts';
 
 /** What is known when the head of a response is there and nothing of its body was passed on. */
 export interface ResponseHead {
@@ -19,6 +20,8 @@ export interface ResponseHead {
   readonly status: number;
   /** As received: end-to-end, without our Via. */
   readonly headers: RawHeaders;
+  /** From the request to this head. */
+  readonly waitedMs: Milliseconds;
   readonly controller: Dispatcher.DispatchController;
   /** Its head is written already; the body and the end are not. */
   readonly response: ServerResponse;

@@ -1,0 +1,223 @@
+/**
+ * The household's desk: what every room has to show, put into the words of the API, and what can be asked of them.
+ * daemon.ts makes it, api.ts serves it. It must never hold state of its own beyond counts.
+ */
+import type { Clock } from '../core/clock.ts';
+import type { Events } from '../core/events.ts';
+import { formatAuthority, formatOrigin } from '../core/target.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import type { Register, Registered } from '../download/register.ts';
+import type { WindowBudget } from '../download/window.ts';
+import type { Lender } from '../lending/lender.ts';
+import type { LendPolicy } from '../lending/share.ts';
+import { shortId } from '../neighbours/household-id.ts';
+import type { Neighbourhood, NeighbourStatus } from '../neighbours/neighbourhood.ts';
+import type { OwnLine } from '../paths/own-line.ts';
+import { OWN } from '../paths/path.ts';
+import type { Proxy } from '../proxy/server.ts';
+import type { Desk, Totals } from './desk.ts';
+import type { Download, Invitation, JoinRequest, Neighbour, Offer, Status, Verdict } from './schema.ts';
+
+export interface DeskRooms {
+  readonly version: string;
+  readonly name: string;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly neighbourhood: Neighbourhood;
+  readonly lender: Lender;
+  readonly policy: () => LendPolicy;
+  readonly ownLine: OwnLine;
+  readonly register: Register;
+  readonly budget: WindowBudget;
+  readonly proxy: Proxy;
+  readonly controlAddress: () => string;
+  readonly stop: (reason: string) => void;
+}
+
+export class HouseholdDesk implements Desk {
+  readonly events: Events;
+  readonly #rooms: DeskRooms;
+  readonly #startedAt: Milliseconds;
+  /** What downloads that ended brought, by path. */
+  readonly #brought = new Map<string, Bytes>();
+
+  constructor(rooms: DeskRooms) {
+    this.#rooms = rooms;
+    this.events = rooms.events;
+    this.#startedAt = rooms.clock.wall();
+    rooms.events.listen(({ event }) => {
+      if (event.kind !== 'download_ended') return;
+      for (const [path, bytes] of Object.entries(event.bytesByPath)) {
+        this.#brought.set(path, (this.#brought.get(path) ?? 0) + bytes);
+      }
+    });
+  }
+
+  status(): Status {
+    const { version, name, neighbourhood, lender, policy, ownLine, budget, proxy, controlAddress } =
+      this.#rooms;
+    const lending = lender.status();
+    const { enabled, sharePercent } = policy();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    return {
+      version,
+      pid: process.pid,
+      household: { id: neighbourhood.id, shortId: shortId(neighbourhood.id), name },
+      startedAt: this.#startedAt,
+      proxy: proxy.addresses.map(formatAuthority),
+      control: controlAddress(),
+      link: [...neighbourhood.addresses()],
+      line: {
+        ...(ownLine.down === undefined ? {} : { downBytesPerSecond: ownLine.down }),
+        learned: ownLine.isLearned,
+      },
+      window: { capBytes: budget.capBytes, heldBytes: budget.heldBytes, peakBytes: budget.peakBytes },
+      lending: {
+        enabled,
+        sharePercent,
+        ...(lending.reason === 'line_unknown' ? {} : { capBytesPerSecond: lending.bytesPerSecond }),
+        bytesPerSecond: lending.borrowers.reduce((sum, one) => sum + one.bytesPerSecond, 0),
+        bytes: lending.bytesCarried,
+        connections: lending.borrowers.reduce((sum, one) => sum + one.connections, 0),
+      },
+      memory: { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external },
+    };
+  }
+
+  downloads(): readonly Download[] {
+    return this.#rooms.register.downloads().map(shownDownload);
+  }
+
+  verdicts(): readonly Verdict[] {
+    return this.#rooms.register
+      .verdicts()
+      .map(({ bytes, ...rest }) => ({ ...rest, ...(bytes === undefined ? {} : { bytes }) }));
+  }
+
+  neighbours(): readonly Neighbour[] {
+    return this.#rooms.neighbourhood.neighbours().map((one) => this.#shownNeighbour(one));
+  }
+
+  offers(): readonly Offer[] {
+    const at = this.#rooms.clock.wall();
+    return this.#rooms.neighbourhood.neighbours().flatMap((one): Offer[] => {
+      const { id, name: neighbour } = one;
+      const book = this.#rooms.neighbourhood.book.byId(id);
+      const given = book === undefined ? undefined : this.#rooms.lender.offer(book);
+      return [
+        { neighbour, id, direction: 'received', ...one.offer, at },
+        ...(given === undefined ? [] : [{ neighbour, id, direction: 'given' as const, ...given, at }]),
+      ];
+    });
+  }
+
+  totals(): Totals {
+    const { register, lender, proxy } = this.#rooms;
+    let ownBytes = this.#brought.get(OWN) ?? 0;
+    let borrowedBytes = [...this.#brought].reduce(
+      (sum, [path, bytes]) => (path === OWN ? sum : sum + bytes),
+      0,
+    );
+    for (const { download } of register.live()) {
+      for (const line of download.lines()) {
+        if (line.id === OWN) ownBytes += line.bytes;
+        else borrowedBytes += line.bytes;
+      }
+    }
+    const lentBytes = lender.status().bytesCarried;
+    return { ownBytes, borrowedBytes, lentBytes, ...proxy.totals };
+  }
+
+  // Async, so that what is thrown is a rejection like that of the others.
+  // oxlint-disable-next-line typescript/require-await
+  async invite({ ttlMs }: { readonly ttlMs: Milliseconds }): Promise<Invitation> {
+    const { text, expiresAt } = this.#rooms.neighbourhood.invite({ ttlMs });
+    return { invitation: text, expiresAt };
+  }
+
+  async join({ invitation, name }: JoinRequest): Promise<Neighbour> {
+    const { neighbourhood } = this.#rooms;
+    const joined = await neighbourhood.join(invitation, name === undefined ? {} : { name });
+    return this.#byId(joined.id);
+  }
+
+  async part(nameOrId: string): Promise<void> {
+    await this.#rooms.neighbourhood.part(nameOrId);
+  }
+
+  async rename(nameOrId: string, name: string): Promise<Neighbour> {
+    const renamed = await this.#rooms.neighbourhood.rename(nameOrId, name);
+    return this.#byId(renamed.id);
+  }
+
+  stop(reason: string): void {
+    this.#rooms.stop(reason);
+  }
+
+  #byId(id: string): Neighbour {
+    const found = this.#rooms.neighbourhood.neighbours().find((one) => one.id === id);
+    // It was in the book a moment ago; parted since, it is shown as gone.
+    return found === undefined
+      ? {
+          name: '',
+          id,
+          shortId: shortId(id),
+          up: false,
+          since: this.#rooms.clock.wall(),
+          lentBytes: 0,
+          borrowedBytes: 0,
+        }
+      : this.#shownNeighbour(found);
+  }
+
+  #shownNeighbour(one: NeighbourStatus): Neighbour {
+    const lent = this.#rooms.lender.status().borrowers.find((borrower) => borrower.id === one.id);
+    const [address] = one.addresses;
+    return {
+      name: one.name,
+      id: one.id,
+      shortId: shortId(one.id),
+      up: one.up,
+      ...(address === undefined ? {} : { address }),
+      ...(one.up ? { offer: { ...one.offer } } : {}),
+      ...(one.roundTripMs === undefined ? {} : { roundTripMs: one.roundTripMs }),
+      since: one.since,
+      ...(one.lastError === undefined ? {} : { lastError: { ...one.lastError, at: one.since } }),
+      lentBytes: lent?.bytesCarried ?? 0,
+      borrowedBytes: this.#brought.get(one.id) ?? 0,
+    };
+  }
+}
+
+function shownDownload({ download, reason }: Registered): Download {
+  const { id, options, startedAt, ms, end, bytesTwice } = download;
+  const lines = download.lines();
+  return {
+    id,
+    origin: formatOrigin(options.target.origin),
+    bytes: options.whole.end - options.whole.start,
+    deliveredBytes: Math.max(0, options.sink.delivered - options.whole.start),
+    state: end?.outcome ?? 'live',
+    ...(end?.outcome === 'failed' ? { code: end.error.code } : {}),
+    scheme: options.settings.scheme,
+    startedAt,
+    ms,
+    bytesByPath: Object.fromEntries(lines.map((line) => [line.id, line.bytes])),
+    ratesByPath:
+      end === undefined ? Object.fromEntries(lines.map((line) => [line.id, line.bytesPerSecond])) : {},
+    reason,
+    peakWindowBytes: options.sink.peakBytes,
+    bytesTwice,
+    spansInFlight:
+      end === undefined
+        ? lines.flatMap((line) =>
+            line.asks.map(({ start, end: stop, at }) => ({
+              path: line.id,
+              start,
+              end: stop,
+              doneBytes: at - start,
+            })),
+          )
+        : [],
+  };
+}

@@ -1,0 +1,243 @@
+/**
+ * The daemon: the composition root, and the one file that knows every room. It opens them in order, gives each what
+ * it needs, and ends them in reverse. It must hold no logic: what is decided is decided in a room.
+ *
+ *     neighbourhood ◄── lender            (who may borrow, and what is lent)
+ *          │ presence, link
+ *          ▼
+ *     paths ──► pooling ──► proxy         (what the household's clients use)
+ *          └──► gateway ──► control       (what `linepool get` and people use)
+ */
+import { chmod, mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import type { Config } from './config.ts';
+import { openToken } from './control/access.ts';
+import { openControl } from './control/api.ts';
+import type { Desk } from './control/desk.ts';
+import { PathGateway } from './control/gateway.ts';
+import { HouseholdDesk } from './control/household-desk.ts';
+import { lockState } from './control/lock.ts';
+import { logEvents } from './control/log.ts';
+import { publishRunFile } from './control/runfile.ts';
+import { systemClock } from './core/clock.ts';
+import { LinepoolError } from './core/errors.ts';
+import { Events } from './core/events.ts';
+import { type Authority, formatAuthority } from './core/target.ts';
+import { MIB } from './core/units.ts';
+import type { PlanSettings } from './download/plan-state.ts';
+import { Register } from './download/register.ts';
+import { WindowBudget } from './download/window.ts';
+import { LEASE_HEADER } from './lending/lease.ts';
+import { LeaseSigner } from './lending/lease-signer.ts';
+import { Lender } from './lending/lender.ts';
+import { shortId } from './neighbours/household-id.ts';
+import { loadIdentity } from './neighbours/identity.ts';
+import { Neighbourhood } from './neighbours/neighbourhood.ts';
+import type { DialOptions } from './paths/dial.ts';
+import { Health } from './paths/health.ts';
+import { NeighbourLines } from './paths/neighbour-lines.ts';
+import { OwnLine } from './paths/own-line.ts';
+import { pooling } from './proxy/pooled.ts';
+import { Proxy } from './proxy/server.ts';
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly stateDir: string;
+  readonly version: string;
+}
+
+export interface Daemon extends AsyncDisposable {
+  readonly desk: Desk;
+  /** Resolves when it was asked to end, by whomever. */
+  readonly ended: Promise<void>;
+}
+
+/** Smallest span worth a request of its own. */
+const LEAST_SPAN = MIB / 16;
+
+export function planSettings(pool: Config['pool']): PlanSettings {
+  return {
+    scheme: pool.scheme,
+    spanMs: pool.span_time,
+    leastBytes: LEAST_SPAN,
+    fixedBytes: pool.fixed_span,
+    stallMs: pool.stall_timeout,
+  };
+}
+
+export function dialOptions(config: Config): DialOptions {
+  return {
+    pinned: new Map(Object.entries(config.resolve).map(([name, address]) => [name.toLowerCase(), address])),
+    connectTimeout: config.line.connect_timeout,
+  };
+}
+
+/** @throws LinepoolError `daemon_running`, `state_unusable`, `port_taken`, `config_invalid` */
+export async function openDaemon({ config, stateDir, version }: DaemonOptions): Promise<Daemon> {
+  await using owned = new AsyncDisposableStack();
+  await makeStateDir(stateDir);
+  owned.use(await lockState(stateDir));
+  const clock = systemClock;
+  const events = new Events(() => clock.wall());
+  owned.use(logEvents(events, config.log.level));
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const name = config.household.name ?? hostname();
+  const identity = await loadIdentity(stateDir);
+  const dial = dialOptions(config);
+
+  const ownLine = new OwnLine({
+    dial,
+    down: config.line.down,
+    responseTimeout: config.line.response_timeout,
+  });
+  const policy = {
+    enabled: config.lend.enabled,
+    sharePercent: config.lend.share_percent,
+    rate: config.lend.rate,
+  };
+  const lender = owned.use(
+    new Lender(
+      {
+        ownId: identity.id,
+        policy,
+        lineRate: config.line.down,
+        ports: config.lend.ports,
+        allowNetworks: config.lend.allow_networks,
+        dial,
+        originSilence: config.line.response_timeout,
+        bufferBytes: config.lend.buffer,
+        leaseLimits: { maxBytes: config.lend.lease_bytes, maxTime: config.lend.lease_time },
+        maxConnections: config.lend.max_connections,
+      },
+      { clock, events },
+    ),
+  );
+  const neighbourhood = owned.use(
+    await Neighbourhood.open(
+      {
+        stateDir,
+        name,
+        version,
+        listen: config.link.listen,
+        advertise: config.link.advertise,
+        connectTimeout: config.link.connect_timeout,
+        retry: config.link.retry,
+      },
+      { clock, events, handlers: lender },
+    ),
+  );
+  owned.use(
+    neighbourhood.book.listen((change) => {
+      if (change.kind === 'removed') lender.drop(change.neighbour.id);
+    }),
+  );
+
+  const signer = new LeaseSigner({ ownId: identity.id, privateKey: identity.privateKey, clock });
+  const leases = {
+    header: LEASE_HEADER,
+    lease: signer.lease.bind(signer),
+    used: signer.used.bind(signer),
+    spoiled: signer.spoiled.bind(signer),
+  };
+  owned.use(
+    events.listen(({ event }) => {
+      // Signing is loaded when it will be wanted soon: later, the first download would wait for it.
+      if (event.kind === 'neighbour_up') void import('jose');
+    }),
+  );
+  const lines = owned.use(
+    new NeighbourLines({
+      book: neighbourhood.book,
+      presence: neighbourhood.presence,
+      link: neighbourhood.client,
+      leases,
+      responseTimeout: config.line.response_timeout,
+    }),
+  );
+  const budget = new WindowBudget({ capBytes: config.pool.window, eachBytes: config.pool.download_window });
+  const register = new Register();
+  const consider = pooling(
+    {
+      enabled: config.pool.enabled,
+      minBytes: config.pool.min_size,
+      minSavingMs: config.pool.min_saving,
+      settings: planSettings(config.pool),
+      silenceTimeout: config.line.response_timeout,
+    },
+    { clock, events, budget, ownLine, neighbours: lines, health: new Health(clock), register },
+  );
+
+  // The front door must not lead to our own other doors.
+  const ourDoors = new Set<string>();
+  const proxy = owned.use(
+    await Proxy.open(
+      {
+        listen: config.proxy.listen,
+        clients: config.proxy.clients,
+        maxConnections: config.proxy.max_connections,
+        maxHeaderBytes: config.proxy.max_header_bytes,
+        headerTimeout: config.proxy.header_timeout,
+        idleTimeout: config.proxy.idle_timeout,
+        tunnelIdleTimeout: config.proxy.tunnel_idle_timeout,
+        responseTimeout: config.line.response_timeout,
+        dial,
+        pseudonym: `linepool-${shortId(identity.id).toLowerCase()}`,
+        forbidden: (authority: Authority) => ourDoors.has(formatAuthority(authority)),
+      },
+      { clock, events, consider },
+    ),
+  );
+  let controlAddress = config.control.listen;
+  const desk = new HouseholdDesk({
+    version,
+    name,
+    clock,
+    events,
+    neighbourhood,
+    lender,
+    policy: () => policy,
+    ownLine,
+    register,
+    budget,
+    proxy,
+    controlAddress: () => controlAddress,
+    stop: (reason) => {
+      events.report({ kind: 'daemon_stopping', reason });
+      end();
+    },
+  });
+  const control = owned.use(
+    await openControl({
+      listen: config.control.listen,
+      token: openToken(stateDir),
+      desk,
+      gateway: new PathGateway({ link: neighbourhood.client, leases, path: (id) => lines.byId(id) }),
+      clock,
+    }),
+  );
+  controlAddress = control.address;
+  const proxyAddresses = proxy.addresses.map(formatAuthority);
+  for (const address of [controlAddress, ...proxyAddresses]) ourDoors.add(address);
+  owned.use(
+    publishRunFile(stateDir, {
+      pid: process.pid,
+      control: controlAddress,
+      proxy: proxyAddresses,
+      link: [...neighbourhood.addresses()],
+    }),
+  );
+  events.report({ kind: 'daemon_started', version, household: neighbourhood.id });
+  const rooms = owned.move();
+  return { desk, ended, [Symbol.asyncDispose]: () => rooms.disposeAsync() };
+}
+
+async function makeStateDir(stateDir: string): Promise<void> {
+  try {
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    await chmod(stateDir, 0o700);
+  } catch (error) {
+    throw new LinepoolError('state_unusable', `${stateDir} (${(error as NodeJS.ErrnoException).code})`, {
+      cause: error,
+    });
+  }
+}
