@@ -425,6 +425,13 @@ export const ERRORS = {
   body_too_large: kind(413, 2, null, 'The body of the request is too large.', 'See docs/control.md.'),
   not_found: kind(404, 2, null, 'There is nothing of that name.', 'See the list of what there is.'),
   method_not_allowed: kind(405, 2, null, 'That can not be done here.', 'See docs/control.md.'),
+  demo_failed: kind(
+    500,
+    7,
+    null,
+    'The neighbourhood of the demo could not be set up.',
+    'See the lines of its log that follow; the loopback addresses 127.0.1.1 and up must be usable.',
+  ),
   interrupted: kind(499, 130, null, 'Interrupted.', 'Run it again with -C to go on.'),
   internal: kind(
     500,
