@@ -6,10 +6,10 @@
 import { Client, type Dispatcher } from 'undici';
 import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
 import { fieldValue, formatRange, fromWire, type RawHeaders } from '../../core/http.ts';
-import { formatOrigin, parseTarget, type Target } from '../../core/target.ts';
+import { formatOrigin, type Target } from '../../core/target.ts';
 import type { Milliseconds } from '../../core/units.ts';
-import { hasCredentials } from '../../download/verdict.ts';
 import { connector, type DialOptions } from '../../paths/dial.ts';
+import { headersAlong, isRedirect, redirected } from './redirect.ts';
 import { type OpenRequest, REDIRECTS_MAX } from './seam.ts';
 
 export interface FirstResponse {
@@ -40,9 +40,6 @@ export interface FirstRequestOptions {
   readonly userAgent: string;
 }
 
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-const CREDENTIALS = new Set(['authorization', 'cookie', 'proxy-authorization']);
-
 /** @throws LinepoolError `origin_refused` for a final status that is not 200 or 206; what a line can throw */
 export async function firstResponse(
   request: OpenRequest,
@@ -52,7 +49,7 @@ export async function firstResponse(
   let headers = request.headers;
   for (let hops = 0; hops <= REDIRECTS_MAX; hops += 1) {
     const response = await ask(target, headers, request, options);
-    if (!REDIRECTS.has(response.status)) {
+    if (!isRedirect(response.status)) {
       if (response.status === 200 || response.status === 206) return response;
       response.close();
       throw new LinepoolError(
@@ -61,30 +58,14 @@ export async function firstResponse(
       );
     }
     response.close();
-    const next = redirectTarget(target, fieldValue(response.headers, 'location'));
-    if (formatOrigin(next.origin) !== formatOrigin(target.origin)) headers = withoutCredentials(headers);
+    const next = redirected(target, fieldValue(response.headers, 'location'));
+    if (target.origin.scheme === 'https' && next.origin.scheme === 'http') {
+      throw new LinepoolError('origin_refused', `(redirect from https to ${formatOrigin(next.origin)})`);
+    }
+    headers = headersAlong(target, next, headers);
     target = next;
   }
   throw new LinepoolError('origin_refused', `(more than ${REDIRECTS_MAX} redirects)`);
-}
-
-function redirectTarget(from: Target, location: string | undefined): Target {
-  if (location === undefined) throw new LinepoolError('bad_response', '(a redirect without Location)');
-  let url: URL;
-  try {
-    url = new URL(location, `${formatOrigin(from.origin)}${from.path}`);
-  } catch (error) {
-    throw new LinepoolError('bad_response', '(a redirect to nowhere)', { cause: error });
-  }
-  if (from.origin.scheme === 'https' && url.protocol === 'http:') {
-    throw new LinepoolError('origin_refused', `(redirect from https to http://${url.host})`);
-  }
-  return parseTarget(url.href);
-}
-
-export function withoutCredentials(headers: RawHeaders): RawHeaders {
-  if (!hasCredentials(headers)) return headers;
-  return headers.filter((_, i) => !CREDENTIALS.has((headers[i - (i % 2)] ?? '').toLowerCase()));
 }
 
 function requestHeaders(headers: RawHeaders, { from }: OpenRequest, userAgent: string): string[] {
@@ -131,6 +112,7 @@ function ask(
     client.dispatch(
       { method: 'GET', path: target.path, headers: requestHeaders(headers, request, userAgent) },
       {
+        onRequestStart: () => undefined,
         onResponseStart(controller, status) {
           if (status < 200) return;
           controller.pause();
