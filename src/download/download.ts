@@ -6,81 +6,21 @@
  *     running response ─┐
  *     lanes ──spans──►  received? ──fresh bytes──► sink ──moved──► plan ──ask, stop──► lanes
  */
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
-import {
-  EMPTY,
-  intersect,
-  lengthOf,
-  type Span,
-  type SpanSet,
-  sizeOf,
-  span,
-  subtract,
-  union,
-} from '../core/span.ts';
+import { EMPTY, intersect, lengthOf, type SpanSet, sizeOf, span, subtract, union } from '../core/span.ts';
 import { formatOrigin } from '../core/target.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { OWN, type Path, type PathId } from '../paths/path.ts';
 import { outFor } from '../paths/roster.ts';
+import type { DownloadOptions, Ended, RunningFeed, RunningResponse } from './contract.ts';
 import { nextAfter } from './failure.ts';
-import { Lanes, type Wanted } from './lanes.ts';
+import { Lanes } from './lanes.ts';
 import { startPlan, step } from './plan.ts';
-import type { AskId, PlanCommand, PlanEvent, PlanSettings, PlanState } from './plan-state.ts';
+import type { AskId, PlanCommand, PlanEvent, PlanState } from './plan-state.ts';
 import { pathOf, rateOf } from './plan-state.ts';
-import type { Sink } from './sink.ts';
 import { UNKNOWN_RATE } from './throughput.ts';
-
-/** The paths that there are, and word of changes: offers come and go. */
-export interface PathSource {
-  readonly own: Path;
-  neighbours(): readonly Path[];
-  onChange(listener: () => void): Disposable;
-}
-
-/** What is remembered beyond one download about a path and this origin. */
-export interface PathMemory {
-  isLeftOut(path: PathId): boolean;
-  leaveOut(path: PathId, code: LinepoolError['code'], forMs: Milliseconds): void;
-}
-
-export interface DownloadOptions extends Wanted {
-  readonly id: string;
-  /** The part of the file that is wanted, and what of that is there already. */
-  readonly whole: Span;
-  readonly have?: SpanSet;
-  /** True when the request carries what no neighbour may see in the clear. */
-  readonly credentials: boolean;
-  readonly settings: PlanSettings;
-  readonly sink: Sink;
-  readonly paths: PathSource;
-  readonly memory: PathMemory;
-  /** What the own line brings, as far as is known. */
-  readonly ownRate: BytesPerSecond | undefined;
-  /** Longest time in which no byte comes from anywhere. */
-  readonly silenceTimeout: Milliseconds;
-}
-
-/** The response that is running when the download begins; its first body byte is the first of the whole. */
-export interface RunningResponse {
-  readonly controller: Pick<Dispatcher.DispatchController, 'abort' | 'pause' | 'resume'>;
-  /** From its request to its head. */
-  readonly latencyMs: Milliseconds;
-}
-
-/** What the running response's owner calls from then on. */
-export interface RunningFeed {
-  data(chunk: Buffer): void;
-  end(): void;
-  fail(error: Error): void;
-}
-
-export type Ended =
-  | { readonly outcome: 'complete' }
-  | { readonly outcome: 'failed'; readonly error: LinepoolError }
-  | { readonly outcome: 'abandoned' };
 
 const TICK_MS: Milliseconds = 20;
 /** The plan hears of the client's progress in steps of at least this. */

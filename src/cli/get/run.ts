@@ -21,7 +21,8 @@ import {
 } from '../../core/http.ts';
 import { type SpanSet, span, subtract, union } from '../../core/span.ts';
 import { type Bytes, KIB, type Milliseconds } from '../../core/units.ts';
-import { Download, type PathSource } from '../../download/download.ts';
+import type { PathSource } from '../../download/contract.ts';
+import { Download } from '../../download/download.ts';
 import type { Sink as DownloadSink } from '../../download/sink.ts';
 import { hasCredentials } from '../../download/verdict.ts';
 import { OwnLine } from '../../paths/own-line.ts';
