@@ -1,0 +1,127 @@
+/**
+ * Showing: what the daemon answers, as lines that people read. Pure; `--json` prints the answers as they are.
+ */
+import type { Download, EventRecord, Neighbour, Status } from '../control/schema.ts';
+import { formatBytes, formatDuration, formatRate, type Milliseconds } from '../core/units.ts';
+import { pairs, printable, table } from './table.ts';
+
+export function showStatus(status: Status, now: Milliseconds): string[] {
+  const { household, line, window, lending, memory } = status;
+  const rate = line.downBytesPerSecond;
+  const cap = lending.capBytesPerSecond;
+  const lent = `${formatRate(lending.bytesPerSecond)} now, ${formatBytes(lending.bytes)} since the start`;
+  return pairs([
+    ['Household', `${household.name} (${household.shortId})`],
+    [
+      'Daemon',
+      `version ${status.version}, process ${status.pid}, up for ${formatDuration(Math.max(0, now - status.startedAt))}`,
+    ],
+    ['Proxy', status.proxy.join(', ')],
+    ['Control', status.control],
+    ['Link', status.link.length === 0 ? 'none: neighbours can not call us' : status.link.join(', ')],
+    [
+      'Line',
+      rate === undefined
+        ? 'not known yet'
+        : `${formatRate(rate)} down (${line.learned ? 'learnt' : 'configured'})`,
+    ],
+    [
+      'Window',
+      `${formatBytes(window.heldBytes)} of ${formatBytes(window.capBytes)} held, at most ${formatBytes(window.peakBytes)}`,
+    ],
+    [
+      'Lending',
+      lending.enabled
+        ? `${lending.sharePercent} % of the line${cap === undefined ? '' : `, at most ${formatRate(cap)}`}: ${lent}`
+        : 'off',
+    ],
+    ['Memory', formatBytes(memory.rssBytes)],
+  ]);
+}
+
+/** `names` turns path ids into what people call them. */
+export function showDownloads(downloads: readonly Download[], names: (path: string) => string): string[] {
+  if (downloads.length === 0) return ['No download has been pooled since the daemon started.'];
+  const rows = downloads.map((download) => {
+    const { bytes, deliveredBytes, state, code, ms } = download;
+    const percent = bytes === 0 ? 100 : Math.floor((deliveredBytes / bytes) * 100);
+    return [
+      download.id,
+      download.origin,
+      formatBytes(bytes),
+      state === 'live' ? `${percent} %` : code === undefined ? state : `${state}: ${code}`,
+      ms > 0 ? formatRate((deliveredBytes / ms) * 1000) : '',
+      formatDuration(ms),
+      Object.entries(download.bytesByPath)
+        .map(([path, brought]) => `${names(path)} ${formatBytes(brought)}`)
+        .join(', '),
+    ];
+  });
+  return table(
+    [
+      { title: 'ID' },
+      { title: 'ORIGIN' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'STATE' },
+      { title: 'RATE', align: 'right' },
+      { title: 'TIME', align: 'right' },
+      { title: 'BY LINE' },
+    ],
+    rows,
+  );
+}
+
+export function showNeighbours(neighbours: readonly Neighbour[]): string[] {
+  if (neighbours.length === 0) {
+    return ['No neighbours yet. Pair with `linepool invite` on one side and `linepool join` on the other.'];
+  }
+  return table(
+    [
+      { title: 'NAME' },
+      { title: 'ID' },
+      { title: 'LINK' },
+      { title: 'OFFERS', align: 'right' },
+      { title: 'ROUND TRIP', align: 'right' },
+      { title: 'BORROWED', align: 'right' },
+      { title: 'LENT', align: 'right' },
+      { title: 'ADDRESS' },
+    ],
+    neighbours.map((n) => [
+      n.name,
+      n.shortId,
+      n.up ? 'up' : n.lastError === undefined ? 'down' : `down: ${n.lastError.code}`,
+      n.offer === undefined ? '' : formatRate(n.offer.bytesPerSecond),
+      n.roundTripMs === undefined ? '' : formatDuration(n.roundTripMs),
+      formatBytes(n.borrowedBytes),
+      formatBytes(n.lentBytes),
+      n.address ?? '',
+    ]),
+  );
+}
+
+/** One line: time, kind, and what it says of itself. The units are in the names of the fields. */
+export function showEvent({ at, event }: EventRecord): string {
+  const words = Object.entries(event)
+    .filter(([name, value]) => name !== 'kind' && value !== undefined && value !== null && value !== '')
+    .map(([name, value]) => `${name}=${shownValue(name, value)}`);
+  return printable([clockTime(at), event.kind, ...words].join('  '));
+}
+
+/** `14:05:10`, local time. */
+export function clockTime(at: Milliseconds): string {
+  return new Date(at).toTimeString().slice(0, 8);
+}
+
+function shownValue(name: string, value: unknown): string {
+  if (typeof value === 'number') {
+    if (/bytesPerSecond$/i.test(name)) return formatRate(value);
+    if (/^bytes|bytes$/i.test(name)) return formatBytes(value);
+    return /^ms$|Ms$/.test(name) ? formatDuration(value) : String(value);
+  }
+  if (Array.isArray(value)) return value.join(',');
+  if (typeof value !== 'object' || value === null) return String(value);
+  // By path: each entry has the unit of the whole.
+  return Object.entries(value)
+    .map(([path, amount]) => `${path}:${shownValue(name.replace(/ByPath$/, ''), amount)}`)
+    .join(',');
+}
