@@ -25,7 +25,7 @@ import {
 const WINDOW_PART = 0.3;
 /** Spans of a path that fit into what its latency leaves of the window. */
 const SPANS_BEYOND_LATENCY = 3;
-const SHORTEST_SPAN_MS: Milliseconds = 20;
+const SHORTEST_SPAN_MS: Milliseconds = 12;
 /** A path is asked again when it has less than this left, in spans, beyond its latency. */
 const KEEP_QUEUED = 0.75;
 /** A slow path's time is taken for so much longer than it should be. */
@@ -86,6 +86,9 @@ function placeFor(state: PlanState, path: PathState, holes: SpanSet, bytes: Byte
       continue;
     }
     const start = hole.start + skip;
+    // What the horizon cuts short grows in a moment, and is then worth a request.
+    const isCut = hole.end === state.horizon && hole.end < state.whole.end;
+    if (isCut && hole.end - start < state.settings.leastBytes && start > state.delivered) return undefined;
     const end = Math.min(hole.end, start + bytes);
     // A crumb left over would cost somebody a request of its own.
     const rest = hole.end - end;

@@ -74,6 +74,8 @@ export interface PlanSettings {
 
 export interface PlanState {
   readonly settings: PlanSettings;
+  /** When the last event happened. */
+  readonly now: Milliseconds;
   /** What the client is to get. */
   readonly whole: Span;
   /** What was there before the download began. */
@@ -147,28 +149,33 @@ export const backlog = (path: PathState): Bytes => path.asks.reduce((sum, ask) =
 
 export const rateOf = (path: PathState): BytesPerSecond => rate(path.flow);
 
-/** Time until the path has brought all it was asked for. */
+/** How long the path would take for what it was asked for, were its bytes to come without a wait. */
 export function busyMs(state: PlanState, path: PathState): Milliseconds {
-  const running = state.running;
-  // The running response shares the line with what is asked beside it, so both count.
-  const run =
-    running !== undefined && running.path === path.id && running.carvedAt !== undefined
-      ? Math.max(0, running.carvedAt - running.at)
-      : 0;
-  const bytes = backlog(path) + run;
-  return bytes === 0 ? 0 : (bytes * 1000) / rateOf(path);
+  return ((backlog(path) + runningLeft(state, path)) * 1000) / rateOf(path);
 }
 
-/**
- * When the path could bring the first byte of something new, from now: behind all it was asked for, and not before
- * a request has gone its way. A path that has just been asked still has its latency before it.
- */
-export function freeMs(state: PlanState, path: PathState): Milliseconds {
-  const busy = busyMs(state, path);
-  const first = path.asks[0];
-  const waits = first?.fromIdle === true && first.at === first.start;
-  return waits ? path.latencyMs + busy : Math.max(busy, path.latencyMs);
+/** The running response shares the line with what is asked beside it, so both count. */
+function runningLeft(state: PlanState, path: PathState): Bytes {
+  const { running } = state;
+  if (running?.path !== path.id || running.carvedAt === undefined) return 0;
+  return Math.max(0, running.carvedAt - running.at);
 }
+
+/** Time until the path has brought all it was asked for: no ask before its request has gone its way. */
+export function doneMs(state: PlanState, path: PathState): Milliseconds {
+  const rate = rateOf(path);
+  let ms = (runningLeft(state, path) * 1000) / rate;
+  for (const ask of path.asks) ms = Math.max(ms, dueMs(state, path, ask)) + (remaining(ask) * 1000) / rate;
+  return ms;
+}
+
+/** Until the first byte of an ask can come; nothing for one that is coming. */
+export const dueMs = (state: PlanState, path: PathState, ask: Ask): Milliseconds =>
+  ask.at > ask.start ? 0 : Math.max(0, ask.askedAt + path.latencyMs - state.now);
+
+/** When the path could bring the first byte of something new, from now: behind all it was asked for. */
+export const freeMs = (state: PlanState, path: PathState): Milliseconds =>
+  Math.max(doneMs(state, path), path.latencyMs);
 
 export const isReady = (path: PathState): boolean => path.standing.kind === 'ready';
 

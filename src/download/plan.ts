@@ -41,6 +41,7 @@ import {
   readyPaths,
   remaining,
   type Step,
+  totalRate,
   withPath,
 } from './plan-state.ts';
 import { rescue } from './rescue.ts';
@@ -51,6 +52,8 @@ import { flowing, idle, observed, throughput } from './throughput.ts';
 export const MOST_ASKS_EACH = 32;
 /** How long the running response is left alone before others take over: enough for them to prove themselves. */
 const CARVE_MS: Milliseconds = 250;
+/** … and this part of the time that the window holds. */
+const CARVE_WINDOW_PART = 1 / 3;
 /** What the running response claims at a time where nobody else was asked. */
 const CLAIM_MS: Milliseconds = 200;
 
@@ -75,6 +78,7 @@ export function startPlan(start: Start, now: Milliseconds): PlanState {
   const { settings, whole, running, have = EMPTY } = start;
   const state: PlanState = {
     settings,
+    now,
     whole,
     have,
     holes: running === undefined ? have.reduce(subtract, union(EMPTY, whole)) : EMPTY,
@@ -110,7 +114,7 @@ function newPath(id: PathId, guess: BytesPerSecond, latencyMs: Milliseconds, now
 /** Takes what happened, gives what to do. Deterministic; `now` is monotonic, in ms. */
 export function step(before: PlanState, event: PlanEvent, now: Milliseconds): Step {
   const commands: PlanCommand[] = [];
-  let state = apply(before, event, now);
+  let state = apply({ ...before, now }, event, now);
   if (event.kind === 'progress') return { state, commands };
   if (event.kind === 'tick') {
     state = unbench(state, now);
@@ -177,7 +181,9 @@ function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState
     case 'tick': {
       // Time in which nothing came counts too, or a path that stalls would keep its rate.
       const paths = state.paths.map((path) =>
-        path.flow.busySince === undefined ? path : { ...path, flow: observed(path.flow, now, 0) },
+        path.flow.busySince === undefined
+          ? path
+          : { ...path, flow: observed(path.flow, now, 0, answerDue(state, path)) },
       );
       return { ...state, paths };
     }
@@ -204,9 +210,16 @@ function progressed(state: PlanState, id: PathId, ask: AskId, at: Bytes, now: Mi
     latencyMs = latencyKnown ? Math.min(sample, latencyMs * 0.75 + sample * 0.25) : sample;
     latencyKnown = true;
     flow = flowing(flow, now);
-  } else flow = observed(flow, now, at - before.at);
+  } else flow = observed(flow, now, at - before.at, answerDue(state, path));
   const asks = path.asks.map((one) => (one.id === ask ? { ...one, at: Math.min(at, one.end) } : one));
   return withPath(state, { ...path, asks, flow, latencyMs, latencyKnown, heardAt: now });
+}
+
+/** When the path could first have brought something of what it is to bring next; a queue that ran dry is not slowness. */
+function answerDue(state: PlanState, path: PathState): Milliseconds {
+  const next = path.asks[0];
+  if (next === undefined || next.at > next.start || state.running?.path === path.id) return 0;
+  return next.askedAt + path.latencyMs;
 }
 
 function ran(state: PlanState, at: Bytes, now: Milliseconds): PlanState {
@@ -293,9 +306,10 @@ function run(before: PlanState, commands: PlanCommand[]): PlanState {
 function carve(state: PlanState, own: PathState): PlanState {
   const running = state.running;
   if (running === undefined) return state;
-  const window = state.horizon - state.delivered;
-  const ahead = Math.max(state.settings.leastBytes, (rateOf(own) * CARVE_MS) / 1000);
-  const carvedAt = Math.ceil(running.at + Math.min(ahead, Math.max(state.settings.leastBytes, window / 3)));
+  // Until it ends there the client gets no more than it brings, and the window fills with what others bring.
+  const windowMs = ((state.horizon - state.delivered) * 1000) / totalRate(state);
+  const ahead = (rateOf(own) * Math.min(CARVE_MS, windowMs * CARVE_WINDOW_PART)) / 1000;
+  const carvedAt = Math.ceil(running.at + Math.max(state.settings.leastBytes, ahead));
   if (state.whole.end - carvedAt < state.settings.leastBytes) return state;
   const holes = lacking(state, span(carvedAt, state.whole.end));
   const carved = { ...state, holes, running: { ...running, carvedAt } };

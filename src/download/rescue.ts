@@ -9,7 +9,7 @@ import type { Milliseconds } from '../core/units.ts';
 import { bench, withoutAsk } from './plan-asks.ts';
 import {
   type Ask,
-  busyMs,
+  freeMs,
   isReady,
   type PathState,
   type PlanCommand,
@@ -63,7 +63,7 @@ function takeOver(state: PlanState, now: Milliseconds, commands: PlanCommand[]):
   const leftMs = (remaining(ask) * 1000) / Math.min(rateOf(path), recentRate(path.flow, now));
   const soonest = readyPaths(state)
     .filter((other) => other.id !== path.id && other.proven)
-    .map((other) => busyMs(state, other) + other.latencyMs + (remaining(ask) * 1000) / rateOf(other))
+    .map((other) => freeMs(state, other) + (remaining(ask) * 1000) / rateOf(other))
     .reduce((least, ms) => Math.min(least, ms), Number.POSITIVE_INFINITY);
   if (leftMs < soonest * TIMES_SOONER + WORTH_MS) return state;
   commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });

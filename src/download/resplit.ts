@@ -10,7 +10,7 @@ import type { Bytes, Milliseconds } from '../core/units.ts';
 import { ask } from './plan-asks.ts';
 import {
   backlog,
-  busyMs,
+  doneMs,
   freeMs,
   type PathState,
   type PlanCommand,
@@ -35,7 +35,7 @@ export function resplit(before: PlanState, now: Milliseconds, commands: PlanComm
       (worst, path) =>
         path.id !== thief.id &&
         backlog(path) > 0 &&
-        (worst === undefined || busyMs(state, path) > busyMs(state, worst))
+        (worst === undefined || doneMs(state, path) > doneMs(state, worst))
           ? path
           : worst,
       undefined,
@@ -54,7 +54,7 @@ function take(
 ): PlanState {
   const last = victim.asks.at(-1);
   if (last === undefined) return state;
-  const aheadMs = busyMs(state, victim) - freeMs(state, thief);
+  const aheadMs = doneMs(state, victim) - freeMs(state, thief);
   const both = 1 / rateOf(victim) + 1 / rateOf(thief);
   const bytes = Math.min(remaining(last), Math.floor(aheadMs / 1000 / both));
   const wonMs = (bytes * 1000) / rateOf(victim);

@@ -38,10 +38,14 @@ export function throughput(guess: BytesPerSecond = UNKNOWN_RATE): Throughput {
   return { guess: Math.max(guess, LEAST_RATE), slots: [], busySince: undefined };
 }
 
-/** Bytes came (or none did, while the path had something to bring). */
-export function observed(state: Throughput, now: Milliseconds, bytes: Bytes): Throughput {
+/**
+ * Bytes came (or none did, while the path had something to bring). Time before `notBefore` does not count: no
+ * answer could have been there by then.
+ */
+export function observed(state: Throughput, now: Milliseconds, bytes: Bytes, notBefore = 0): Throughput {
   const index = Math.floor(now / SLOT_MS);
-  const busyMs = state.busySince === undefined ? 0 : Math.max(0, now - state.busySince);
+  const since = state.busySince === undefined ? now : Math.max(state.busySince, notBefore);
+  const busyMs = Math.max(0, now - since);
   const last = state.slots.at(-1);
   const slots =
     last !== undefined && last.index === index
