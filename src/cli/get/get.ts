@@ -92,18 +92,17 @@ async function fetchToFile(
 ): Promise<Omit<GetResult, 'ms' | 'bytesPerSecond'>> {
   const guess = options.output ?? (options.resume ? fileNameOf(options.target, []) : undefined);
   let found = guess === undefined ? undefined : await lookFor(guess, options);
-  const opened = await engine.open({
-    target: options.target,
-    headers: options.headers,
-    from: options.resume && found !== undefined ? firstMissing(found) : undefined,
-    signal,
-  });
+  const from = options.resume && found !== undefined ? firstMissing(found) : undefined;
+  const { target, headers } = options;
+  const opened = await engine.open({ target, headers, from, signal });
   view.opened = opened;
   let sink: FileSink;
   let file: string;
   let missing: SpanSet | undefined;
   let resumedBytes: Bytes;
-  const { head } = opened;
+  // A part was asked for and the whole came: whatever it says elsewhere, this server gives no parts.
+  const ranges = opened.head.ranges && (from === undefined || opened.head.status === 206);
+  const head: Head = { ...opened.head, ranges };
   try {
     file = options.output ?? fileNameOf(head.target, head.headers);
     if (found === undefined || file !== guess) found = await lookFor(file, options);
@@ -124,7 +123,8 @@ async function fetchToFile(
     await sink.finish();
   } catch (error) {
     await sink.abort();
-    throw error;
+    // The engine tells it in other words; the sink knows the file.
+    throw sink.error ?? error;
   }
   const bytes = sizeOf(sink.written);
   refuseHoles(file, head, sink.written);

@@ -90,7 +90,9 @@ export class FileSink implements Sink {
       if (start.kind === 'adopt') await rename(file, part);
       // A journal of before must not speak for what is written now.
       if (start.kind === 'fresh') await rm(journalOf(file), { force: true });
-      handle = await open(part, start.kind === 'fresh' ? 'w' : 'r+');
+      if (start.kind === 'fresh' && start.over) await rm(part, { force: true });
+      // Exclusive: another download of that name, or a link that somebody laid there, is not written to.
+      handle = await open(part, start.kind === 'fresh' ? 'wx' : 'r+');
       // Something longer than the file stood there: its end is nobody's.
       if ((await handle.stat()).size > (journal.totalBytes ?? Number.POSITIVE_INFINITY)) {
         await handle.truncate(journal.totalBytes);
@@ -106,6 +108,11 @@ export class FileSink implements Sink {
   /** What is in the file, synced or not. */
   get written(): SpanSet {
     return this.#written;
+  }
+
+  /** What stopped the writing, if anything did. */
+  get error(): LinepoolError | undefined {
+    return this.#error;
   }
 
   get full(): boolean {
@@ -271,5 +278,6 @@ async function refuseFullDisk(file: string, needed: Bytes): Promise<void> {
 
 function failure(file: string, error: unknown): LinepoolError {
   if (error instanceof LinepoolError) return error;
+  if ((error as NodeJS.ErrnoException).code === 'EEXIST') return new LinepoolError('file_exists', file);
   return new LinepoolError('file_failed', `${file}: ${(error as Error).message}`, { cause: error });
 }

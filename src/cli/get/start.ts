@@ -18,9 +18,12 @@ export interface Found {
   readonly file: { readonly bytes: Bytes; readonly modified: Milliseconds } | undefined;
 }
 
-/** `adopt`: FILE itself is the beginning, as curl or wget left it. */
+/**
+ * `fresh`: from the beginning, `over` a FILE.part that is of no use. `adopt`: FILE itself is the beginning, as curl
+ * or wget left it.
+ */
 export type Start =
-  | { readonly kind: 'fresh' }
+  | { readonly kind: 'fresh'; readonly over: boolean }
   | { readonly kind: 'resume'; readonly done: SpanSet }
   | { readonly kind: 'adopt'; readonly done: SpanSet };
 
@@ -62,26 +65,19 @@ export function onDisk(found: Found): SpanSet {
     // Parts come in any order: without its journal nobody knows which bytes of the file are there.
     return intersect(found.journal?.done ?? EMPTY, { start: 0, end: found.partBytes });
   }
-  const bytes = found.file?.bytes ?? 0;
-  return bytes === 0 ? EMPTY : [{ start: 0, end: bytes }];
+  // The last byte of a plain file is asked for again: from behind the end of a whole one, nothing could be.
+  const end = (found.file?.bytes ?? 0) - 1;
+  return end > 0 ? [{ start: 0, end }] : EMPTY;
 }
 
 /** The first part that is missing, for the engine to ask for at once; undefined to start at the beginning. */
 export function firstMissing(found: Found): OpenRequest['from'] {
   const done = onDisk(found);
   const journal = found.partBytes === undefined ? undefined : found.journal;
-  const total = journal?.totalBytes;
-  if (total === undefined && journal !== undefined) return undefined;
-  // FILE itself may be whole already: asking from its end would be answered with 416. One byte less will do.
-  const [gap] =
-    total === undefined
-      ? subtract([{ start: 0, end: Number.MAX_SAFE_INTEGER }], {
-          start: 0,
-          end: Math.max(0, (done[0]?.end ?? 0) - 1),
-        })
-      : done.reduce(subtract, [{ start: 0, end: total }] as SpanSet);
-  if (gap === undefined || gap.start === 0) return undefined;
-  return { span: gap, validator: journal?.validator };
+  if (journal !== undefined && journal.totalBytes === undefined) return undefined;
+  const whole = { start: 0, end: journal?.totalBytes ?? Number.MAX_SAFE_INTEGER };
+  const [gap] = done.reduce<SpanSet>(subtract, [whole]);
+  return gap === undefined || gap.start === 0 ? undefined : { span: gap, validator: journal?.validator };
 }
 
 /**
@@ -95,13 +91,13 @@ export function decideStart(
   head: Head,
   request: { readonly url: string; readonly resume: boolean; readonly checked: boolean },
 ): Start {
-  if (!request.resume) return { kind: 'fresh' };
+  if (!request.resume) return { kind: 'fresh', over: false };
   const done = onDisk(found);
-  if (done.length === 0) return { kind: 'fresh' };
+  if (done.length === 0 && found.file === undefined) return { kind: 'fresh', over: true };
   const mismatch = (why: string): never => {
     throw new LinepoolError('resume_mismatch', `${file}: ${why}`);
   };
-  const end = done.at(-1)?.end ?? 0;
+  const end = found.partBytes === undefined ? (found.file?.bytes ?? 0) : (done.at(-1)?.end ?? 0);
   if (head.totalBytes === undefined) return mismatch('the server does not say how long the file is now.');
   if (end > head.totalBytes)
     return mismatch(`${end} bytes are on disk, but the file has ${head.totalBytes} now.`);
@@ -110,7 +106,7 @@ export function decideStart(
     if (!request.checked && changed > (found.file?.modified ?? 0)) {
       return mismatch('it changed on the server after it was written here.');
     }
-    return head.ranges || end === head.totalBytes ? { kind: 'adopt', done } : refuseRestart(file);
+    return head.ranges ? { kind: 'adopt', done } : refuseRestart(file);
   }
   const { journal } = found;
   if (journal?.totalBytes !== head.totalBytes) {
@@ -135,7 +131,7 @@ export function decideStart(
     );
   }
   // Without ranges all is fetched again, but it is the same version: writing over what is there harms nothing.
-  return head.ranges ? { kind: 'resume', done } : { kind: 'fresh' };
+  return head.ranges ? { kind: 'resume', done } : { kind: 'fresh', over: true };
 }
 
 function refuseRestart(file: string): never {

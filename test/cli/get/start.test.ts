@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Head } from '../../../src/cli/get/seam.ts';
+import {
+  decideStart,
+  type Found,
+  firstMissing,
+  onDisk,
+  refuseCollision,
+} from '../../../src/cli/get/start.ts';
+import { LinepoolError } from '../../../src/core/errors.ts';
+import { parseTarget } from '../../../src/core/target.ts';
+
+const URL_TYPED = 'http://files.example/a.iso';
+const ETAG = { kind: 'etag', value: '"v1"' } as const;
+const head = (change: Partial<Head> = {}): Head => ({
+  target: parseTarget(URL_TYPED),
+  status: 206,
+  headers: ['ETag', '"v1"'],
+  totalBytes: 100,
+  validator: ETAG,
+  start: 0,
+  ranges: true,
+  ...change,
+});
+const journal = {
+  url: URL_TYPED,
+  validator: ETAG,
+  totalBytes: 100,
+  done: [
+    { start: 0, end: 40 },
+    { start: 60, end: 70 },
+  ],
+};
+const part = (change: Partial<Found> = {}): Found => ({ journal, partBytes: 70, file: undefined, ...change });
+const plain = (bytes: number, modified = Date.UTC(2026, 0, 2)): Found => ({
+  journal: undefined,
+  partBytes: undefined,
+  file: { bytes, modified },
+});
+const nothing: Found = { journal: undefined, partBytes: undefined, file: undefined };
+const decide = (found: Found, h: Head, change: { url?: string; checked?: boolean; resume?: boolean } = {}) =>
+  decideStart('a.iso', found, h, { url: URL_TYPED, resume: true, checked: false, ...change });
+
+describe('start of a download', () => {
+  it('refuses to write over anything', () => {
+    assert.throws(() => refuseCollision('a.iso', plain(1)), { code: 'file_exists' });
+    assert.throws(
+      () => refuseCollision('a.iso', part()),
+      (error) =>
+        error instanceof LinepoolError && error.code === 'file_exists' && error.detail === 'a.iso.part',
+    );
+    refuseCollision('a.iso', nothing);
+  });
+
+  it('trusts only what the journal claims and the file has', () => {
+    assert.deepEqual(onDisk(part()), journal.done);
+    assert.deepEqual(onDisk(part({ partBytes: 65 })), [
+      { start: 0, end: 40 },
+      { start: 60, end: 65 },
+    ]);
+    assert.deepEqual(onDisk(part({ partBytes: 10 })), [{ start: 0, end: 10 }]);
+    assert.deepEqual(onDisk(part({ journal: undefined })), []);
+    assert.deepEqual(onDisk(plain(30)), [{ start: 0, end: 29 }]);
+    assert.deepEqual(onDisk(nothing), []);
+  });
+
+  it('asks for the first part that is missing', () => {
+    assert.deepEqual(firstMissing(part()), { span: { start: 40, end: 60 }, validator: ETAG });
+    assert.equal(firstMissing(nothing), undefined);
+    assert.equal(firstMissing(part({ journal: undefined })), undefined);
+    assert.equal(firstMissing(part({ journal: { ...journal, done: [] } })), undefined);
+    assert.equal(firstMissing(part({ journal: { ...journal, totalBytes: undefined } })), undefined);
+    assert.equal(firstMissing(plain(30))?.span.start, 29);
+    assert.equal(firstMissing(plain(1)), undefined);
+  });
+
+  it('goes on where the version is the same', () => {
+    assert.deepEqual(decide(part(), head()), { kind: 'resume', done: journal.done });
+    assert.deepEqual(decide(part(), head(), { resume: false }), { kind: 'fresh', over: false });
+    assert.deepEqual(decide(nothing, head()), { kind: 'fresh', over: true });
+    assert.deepEqual(decide(part({ journal: undefined }), head()), { kind: 'fresh', over: true });
+    assert.deepEqual(decide(part(), head({ ranges: false, status: 200 })), { kind: 'fresh', over: true });
+    assert.deepEqual(decide(plain(30), head()), { kind: 'adopt', done: [{ start: 0, end: 29 }] });
+    assert.deepEqual(decide(plain(100), head()).kind, 'adopt');
+  });
+
+  const none = { ...journal, validator: undefined };
+  const changed = head({ headers: ['Last-Modified', 'Sat, 03 Jan 2026 00:00:00 GMT'] });
+  const mismatches: readonly [string, Found, Head, RegExp][] = [
+    [
+      'another version',
+      part(),
+      head({ validator: { kind: 'etag', value: '"v2"' } }),
+      /it was "v1", and is "v2" now/,
+    ],
+    ['no version now', part(), head({ validator: undefined }), /and is without one now/],
+    [
+      'another kind of version',
+      part(),
+      head({ validator: { kind: 'last-modified', value: '"v1"' } }),
+      /it was/,
+    ],
+    ['another length', part(), head({ totalBytes: 101 }), /it had 100 bytes, and has 101 now/],
+    ['a shorter file', part(), head({ totalBytes: 50 }), /70 bytes are on disk, but the file has 50 now/],
+    ['no length', part(), head({ totalBytes: undefined }), /does not say how long/],
+    [
+      'another address',
+      part({ journal: { ...journal, url: 'http://other.example/' } }),
+      head(),
+      /another address/,
+    ],
+    ['no version then or now', part({ journal: none }), head({ validator: undefined }), /names no version/],
+    ['a plain file that is longer', plain(101), head(), /101 bytes are on disk/],
+    ['a plain file that is older', plain(30), changed, /changed on the server after/],
+    ['a plain file, and no parts', plain(30), head({ ranges: false }), /only be downloaded whole/],
+  ];
+  for (const [what, found, h, text] of mismatches) {
+    it(`refuses ${what}`, () => {
+      assert.throws(
+        () => decide(found, h),
+        (error) =>
+          error instanceof LinepoolError && error.code === 'resume_mismatch' && text.test(error.detail),
+      );
+    });
+  }
+
+  it('lets a checksum decide about addresses and missing versions, not about versions that differ', () => {
+    const checked = { checked: true };
+    assert.equal(
+      decide(part({ journal: { ...journal, url: 'http://other.example/' } }), head(), checked).kind,
+      'resume',
+    );
+    assert.equal(decide(part({ journal: none }), head({ validator: undefined }), checked).kind, 'resume');
+    assert.equal(decide(plain(30), changed, checked).kind, 'adopt');
+    assert.throws(() => decide(part(), head({ validator: { kind: 'etag', value: '"v2"' } }), checked), {
+      code: 'resume_mismatch',
+    });
+  });
+});
