@@ -94,7 +94,6 @@ function send(
     headers,
     setHost: false,
     maxHeaderSize: options.maxHeaderBytes,
-    timeout: options.responseTimeout,
     createConnection: (_options, callback) => {
       const authority = host.includes(':') ? `[${host}]` : host;
       const params = { hostname: authority, host: authority, protocol: `${scheme}:`, port: String(port) };
@@ -106,6 +105,8 @@ function send(
       return undefined;
     },
   });
+  // The option of that name would only be for connections that node:http makes itself.
+  upstream.setTimeout(options.responseTimeout);
   const controller = new Controller(upstream);
   const stopSending = (): void => {
     client.unpipe(upstream);

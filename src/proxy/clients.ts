@@ -20,7 +20,8 @@ export function allowedClients(networks: readonly string[]): (address: string | 
   });
   return (address) => {
     const bare = (address ?? '').replace(/%.*$/, '');
-    if (!ipaddr.isValid(bare)) return false;
+    // The library takes the old IPv4-compatible addresses for mapped ones; they are not.
+    if (!ipaddr.isValid(bare) || /^::\d+\./.test(bare)) return false;
     const client = ipaddr.process(bare);
     return allowed.some(([network, bits]) => network.kind() === client.kind() && client.match(network, bits));
   };

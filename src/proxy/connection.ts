@@ -27,6 +27,7 @@ export class Connection {
   /** What came after the requests that are still being answered. */
   #broken: LinepoolError | undefined;
   #handedOver = false;
+  #linger: Disposable | undefined;
 
   constructor(socket: Socket, voice: Voice, refused: LinepoolError | undefined) {
     this.#socket = socket;
@@ -36,6 +37,7 @@ export class Connection {
 
   /** A request begins. */
   begin(response: ClientResponse): void {
+    this.#linger?.[Symbol.dispose]();
     this.#unanswered += 1;
     this.#last = response;
     response.owner = this;
@@ -59,12 +61,16 @@ export class Connection {
     if (this.#broken !== undefined && this.#unanswered === 0) {
       refuseSocket(socket, this.#broken, this.#voice);
     } else if (!response.req.complete) {
-      const limit = this.#voice.clock.after(LINGER_MS, () => {
+      // A next request begins only when the content of this one has come, and ends the waiting.
+      this.#linger = this.#voice.clock.after(LINGER_MS, () => {
         if (!response.req.complete) socket.destroy();
       });
-      response.req.once('close', () => limit[Symbol.dispose]());
-      socket.once('close', () => limit[Symbol.dispose]());
     }
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    this.#linger?.[Symbol.dispose]();
   }
 
   /** It is a tunnel now: whoever has it answers for it. */

@@ -126,6 +126,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       this.response.destroy();
       return;
     }
+    if (!this.#flowing) this.response.flushHeaders();
     // What ends with the connection looks whole after an orderly close, so only a reset says that it is not.
     if (this.#ending === 'close') socket.resetAndDestroy();
     else socket.destroySoon();

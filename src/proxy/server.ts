@@ -180,11 +180,13 @@ export class Proxy implements AsyncDisposable {
       socket.destroy();
       return;
     }
-    this.#connections.set(socket, new Connection(socket, this.#voice, refused));
+    const connection = new Connection(socket, this.#voice, refused);
+    this.#connections.set(socket, connection);
     if (refused === undefined) this.#served += 1;
     else this.#refused += 1;
     socket.on('close', () => {
       this.#connections.delete(socket);
+      connection.closed();
       if (refused === undefined) this.#served -= 1;
       else this.#refused -= 1;
     });

@@ -30,6 +30,8 @@ export async function openTunnel(
   first: Buffer,
   options: TunnelOptions,
 ): Promise<void> {
+  // At once: after an end of the client's nothing could be put back any more.
+  if (first.length > 0) client.unshift(first);
   const gone = new AbortController();
   const onGone = (): void => gone.abort(new LinepoolError('interrupted'));
   client.on('error', onGone).on('close', onGone);
@@ -46,7 +48,6 @@ export async function openTunnel(
       origin.destroy();
       return;
     }
-    if (first.length > 0) client.unshift(first);
     client.write('HTTP/1.1 200 Connection established\r\n\r\n');
     join(client, origin, options.idleTimeout);
   } catch (error) {

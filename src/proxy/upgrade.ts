@@ -44,6 +44,8 @@ export function passUpgrade(
   first: Buffer,
   idleTimeout: Milliseconds,
 ): void {
+  // At once: after an end of the client's nothing could be put back any more.
+  if (first.length > 0) client.unshift(first);
   const asked = fieldValues(request.rawHeaders, 'upgrade');
   const exchange = forwarder.exchange(head, request, response);
   const extra = ['Connection', 'Upgrade', 'Upgrade', asked.join(', ')];
@@ -66,7 +68,6 @@ export function passUpgrade(
     for (let i = 0; i + 1 < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
     text += `Via: 1.1 ${forwarder.pseudonym}\r\nConnection: Upgrade\r\nUpgrade: ${agreed.join(', ')}\r\n\r\n`;
     client.write(text, 'latin1');
-    if (first.length > 0) client.unshift(first);
     if (early.length > 0) origin.unshift(early);
     join(client, origin, idleTimeout);
   });

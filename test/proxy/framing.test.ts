@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { header } from '../support/raw-client.ts';
 import { RawOrigin } from '../support/raw-origin.ts';
 import { openProxy } from './open-proxy.ts';
