@@ -52,7 +52,7 @@ const File = z.strictObject({
   neighbours: z.array(Entry).max(NEIGHBOURS_MAX),
 });
 
-export class Book {
+export class Book implements AsyncDisposable {
   readonly #file: string;
   readonly #clock: Clock;
   readonly #byId = new Map<HouseholdId, Neighbour>();
@@ -182,6 +182,11 @@ export class Book {
   listen(listener: (change: BookChange) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
+  }
+
+  /** Waits for what is being written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writing;
   }
 
   #change<T>(

@@ -150,8 +150,6 @@ export class LinkServer implements AsyncDisposable {
       keepAliveTimeout: limits.idleMs,
       keepAlive: true,
       keepAliveInitialDelay: 15_000,
-      // A tunnel is half-closed by either side, as TCP is.
-      allowHalfOpen: true,
     });
     server.on('connection', (socket: Socket) => this.#sockets.onConnection(socket));
     server.on('secureConnection', (socket: TLSSocket) => this.#sockets.onSecure(socket));

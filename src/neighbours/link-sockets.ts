@@ -66,6 +66,8 @@ export class LinkSockets {
   onSecure(socket: TLSSocket): boolean {
     // For good: an error on a socket that nobody listens on would end the process.
     socket.on('error', () => socket.destroy());
+    // A tunnel is half-closed by either side, as TCP is. Not before now: who leaves in mid-handshake has left.
+    socket.allowHalfOpen = true;
     const { clock, limits, isPaired, onRefused } = this.#options;
     const address = socket.remoteAddress ?? '';
     const port = socket.remotePort ?? 0;

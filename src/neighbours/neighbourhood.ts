@@ -130,8 +130,8 @@ export class Neighbourhood implements AsyncDisposable {
   static async open(options: NeighbourhoodOptions, context: NeighbourhoodContext): Promise<Neighbourhood> {
     const { clock, events, handlers } = context;
     const identity = await loadIdentity(options.stateDir);
-    const book = await Book.open(options.stateDir, clock);
     await using owned = new AsyncDisposableStack();
+    const book = owned.use(await Book.open(options.stateDir, clock));
     const room = new Neighbourhood(options, context, identity, book, owned);
     const { listen, limits } = options;
     const server = await LinkServer.open(
@@ -165,6 +165,17 @@ export class Neighbourhood implements AsyncDisposable {
   /** Where neighbours can call us. */
   addresses(): readonly string[] {
     return advertised(this.#options.advertise, this.#server?.addresses() ?? []);
+  }
+
+  /** Ends every connection of a household to us, and of us to it; a neighbour may come again. */
+  cut(id: HouseholdId): void {
+    this.#server?.dropConnections(id);
+    this.client.drop(id);
+  }
+
+  /** Connections now of households that are not in the book, or have not said who they are. */
+  get strangers(): number {
+    return this.#server?.strangers ?? 0;
   }
 
   /**
@@ -264,9 +275,7 @@ export class Neighbourhood implements AsyncDisposable {
     const { id, name } = change.neighbour;
     if (change.kind === 'added')
       this.#context.events.report({ kind: 'neighbour_paired', neighbour: name, id });
-    if (change.kind !== 'removed') return;
-    this.#server?.dropConnections(id);
-    this.client.drop(id);
+    if (change.kind === 'removed') this.cut(id);
   }
 
   async #onParted({ id, name }: Neighbour): Promise<void> {

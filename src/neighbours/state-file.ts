@@ -2,10 +2,9 @@
  * Files in the state folder: written whole or not at all, readable by their owner only. Used by identity and book.
  * A file that is there but can't be understood is never replaced or removed here.
  *
- *     write ──► file.tmp-… ──fsync──► rename over file ──► fsync the folder
+ *     write ──► file.tmp ──fsync──► rename over file ──► fsync the folder
  */
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LinepoolError } from '../core/errors.ts';
 
@@ -35,18 +34,14 @@ export async function readStateFile(file: string): Promise<string | undefined> {
  */
 export async function writeStateFile(file: string, text: string): Promise<void> {
   const folder = dirname(file);
-  const temporary = `${file}.tmp-${randomBytes(6).toString('hex')}`;
+  // Always the same name: what a kill left behind is overwritten. A state folder has one daemon, which writes in turn.
+  const temporary = `${file}.tmp`;
   try {
     await mkdir(folder, { recursive: true, mode: OWNER_ONLY_FOLDER });
-    try {
-      await using handle = await open(temporary, 'wx', OWNER_ONLY_FILE);
+    {
+      await using handle = await open(temporary, 'w', OWNER_ONLY_FILE);
       await handle.writeFile(text);
       await handle.sync();
-    } catch (error) {
-      await unlink(temporary).catch((unlinking: unknown) => {
-        if (codeOf(unlinking) !== 'ENOENT') throw unlinking;
-      });
-      throw error;
     }
     await rename(temporary, file);
     await using handle = await open(folder, 'r');

@@ -95,6 +95,9 @@ export async function pair(inviter: Household, joiner: Household): Promise<void>
   await joiner.room.join(inviter.room.invite().text);
 }
 
+/** Far longer than anything here takes on a busy machine. */
+const PATIENCE_MS = 20_000;
+
 /** Resolves with the next event that fits, or one that has been. */
 export function eventOf<K extends Event['kind']>(
   events: Events,
@@ -103,21 +106,28 @@ export function eventOf<K extends Event['kind']>(
 ): Promise<Extract<Event, { readonly kind: K }>> {
   const matches = (event: Event): event is Extract<Event, { readonly kind: K }> =>
     event.kind === kind && fits(event as Extract<Event, { readonly kind: K }>);
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
+    const giveUp = setTimeout(() => reject(new Error(`never happened: ${kind}`)), PATIENCE_MS);
     const past = events.since(0).find((record) => matches(record.event));
     if (past !== undefined && matches(past.event)) {
+      clearTimeout(giveUp);
       resolve(past.event);
       return;
     }
     const listening = events.listen(({ event }) => {
       if (!matches(event)) return;
       listening[Symbol.dispose]();
+      clearTimeout(giveUp);
       resolve(event);
     });
   });
 }
 
-/** Resolves once the condition holds; looked at whenever the loop turns. The test's own time limit bounds it. */
+/** Resolves once the condition holds; looked at whenever the loop turns. */
 export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
+  const giveUpAt = performance.now() + PATIENCE_MS;
+  while (!holds()) {
+    if (performance.now() > giveUpAt) throw new Error(`never came true: ${holds}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }
