@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { exampleConfig, loadConfig, parseConfig } from '../src/config.ts';
+import { LinepoolError } from '../src/core/errors.ts';
+
+describe('configuration', () => {
+  it('has a default for everything', () => {
+    const config = loadConfig(undefined);
+    assert.equal(config.pool.window, 16 * 1024 * 1024);
+    assert.equal(config.pool.scheme, 'adaptive');
+    assert.deepEqual(config.lend.ports, [80, 443]);
+    assert.equal(config.line.down, undefined);
+    assert.deepEqual(config.resolve, {});
+  });
+
+  it('reads units as what they mean', () => {
+    const config = parseConfig(
+      '[line]\ndown = "50 Mbit/s"\n[pool]\nwindow = "32 MiB"\nmin_saving = "1.5 s"\n[resolve]\n"a.example" = "192.0.2.7"\n',
+      'test',
+    );
+    assert.equal(config.line.down, 6_250_000);
+    assert.equal(config.pool.window, 32 * 1024 * 1024);
+    assert.equal(config.pool.min_saving, 1500);
+    assert.deepEqual(config.resolve, { 'a.example': '192.0.2.7' });
+  });
+
+  const wrong: readonly [string, RegExp][] = [
+    ['[pool]\nwindow = 5', /^test: pool\.window = 5: must be a string with a unit, such as "16 MiB"$/],
+    ['[pool]\nwindow = "lots"', /pool\.window = "lots": must be a string with a unit/],
+    ['[line]\ndown = "50"', /line\.down = "50": must be a string with a unit, such as "50 Mbit\/s"/],
+    ['[pool]\nstall_timeout = "400"', /pool\.stall_timeout = "400": .* such as "300 ms"/],
+    ['[pool]\nscheme = "fast"', /pool\.scheme = "fast": .*adaptive/],
+    ['[pool]\nspeed = 3', /pool\.speed is not a key/],
+    ['[pol]\n', /^test: pol is not a key$/],
+    ['pool = 3', /pool = 3: /],
+    ['[proxy]\nlisten = ["localhost:1"]', /proxy\.listen\.0 = "localhost:1": must be address:port/],
+    ['[proxy]\nclients = ["10.0.0.1"]', /proxy\.clients\.0 = "10\.0\.0\.1": must be a network/],
+    ['[lend]\nports = [0]', /lend\.ports\.0 = 0: /],
+    ['[lend]\nshare_percent = 101', /lend\.share_percent = 101: /],
+    ['[resolve]\n"a.example" = "b.example"', /resolve\.a\.example = "b\.example": must be an IP address/],
+    ['[control]\nlisten = "0.0.0.0:7467"', /control\.listen = "0\.0\.0\.0:7467" must be a loopback address/],
+    [
+      '[pool]\nwindow = "1 MiB"\ndownload_window = "2 MiB"',
+      /download_window must not be larger than pool\.window/,
+    ],
+    ['[pool\n', /^test, line 1: /],
+    ['a = 1\na = 2', /^test, line 2: /],
+  ];
+  for (const [text, expected] of wrong) {
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      assert.throws(
+        () => parseConfig(text, 'test'),
+        (error) => {
+          assert.ok(error instanceof LinepoolError);
+          assert.equal(error.code, 'config_invalid');
+          assert.match(error.detail, expected);
+          return true;
+        },
+      );
+    });
+  }
+
+  it('names every key that is wrong', () => {
+    assert.throws(
+      () => parseConfig('[pool]\nwindow = "x"\nspan_time = "y"', 'test'),
+      (error) => error instanceof LinepoolError && /pool\.window.*; pool\.span_time/.test(error.detail),
+    );
+  });
+
+  it('prints an example that means the defaults, as it is and with every comment taken away', () => {
+    const example = exampleConfig();
+    assert.deepEqual(parseConfig(example, 'example'), loadConfig(undefined));
+    const all = example.replace(/^# ("?[a-z_.]+"? = )/gm, '$1');
+    assert.notEqual(all, example);
+    const config = parseConfig(all, 'example');
+    assert.equal(config.line.down, 6_250_000);
+    assert.equal(config.resolve['files.example'], '192.0.2.7');
+  });
+
+  it('says which file can not be read', () => {
+    assert.throws(
+      () => loadConfig('/nonexistent/config.toml'),
+      (error) =>
+        error instanceof LinepoolError &&
+        error.detail.startsWith('/nonexistent/config.toml can not be read (ENOENT)'),
+    );
+    const dir = mkdtempSync(join(tmpdir(), 'linepool-config-'));
+    writeFileSync(join(dir, 'c.toml'), '[household]\nname = "Attic"\n');
+    assert.equal(loadConfig(join(dir, 'c.toml')).household.name, 'Attic');
+    rmSync(dir, { recursive: true });
+  });
+});
