@@ -127,7 +127,7 @@ export function eventOf<K extends Event['kind']>(
 export async function until(holds: () => boolean): Promise<void> {
   const giveUpAt = performance.now() + PATIENCE_MS;
   while (!holds()) {
-    if (performance.now() > giveUpAt) throw new Error(`never came true: ${holds}`);
+    if (performance.now() > giveUpAt) throw new Error(`never came true: ${holds.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
