@@ -5,7 +5,9 @@
 import type { ControlClient } from '../../control/client.ts';
 import { PATH_HEADER } from '../../control/desk.ts';
 import type { Neighbour } from '../../control/schema.ts';
+import { systemClock } from '../../core/clock.ts';
 import { asLinepoolError } from '../../core/errors.ts';
+import type { Origin } from '../../core/target.ts';
 import type { Milliseconds } from '../../core/units.ts';
 import { GatewayLine } from '../../paths/gateway-line.ts';
 import { NO_OFFER, type Offer, type PathId } from '../../paths/path.ts';
@@ -46,6 +48,11 @@ export class DaemonLines implements AsyncDisposable {
     return [...this.#lines.values()];
   }
 
+  /** That origin will be asked soon: the lines that offer something get a connection ready. */
+  prepare(origin: Origin): void {
+    for (const line of this.#lines.values()) if (line.offer().bytesPerSecond > 0) line.prepare(origin);
+  }
+
   onChange(listener: () => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
@@ -53,6 +60,7 @@ export class DaemonLines implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
+    for (const line of this.#lines.values()) line[Symbol.dispose]();
     await this.#following;
   }
 
@@ -89,6 +97,7 @@ export class DaemonLines implements AsyncDisposable {
           port: Number(client.address.slice(at + 1)),
           headers: ['Proxy-Authorization', `Bearer ${client.token}`, PATH_HEADER, id],
           responseTimeout,
+          clock: systemClock,
           ca,
         }),
       );

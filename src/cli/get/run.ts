@@ -42,7 +42,7 @@ import type {
 
 /** No client waits for the next byte, so spans may be long: fewer requests. */
 const SPAN_MS: Milliseconds = 1_000;
-const LEAST_SPAN: Bytes = 256 * KIB;
+const LEAST_SPAN: Bytes = 64 * KIB;
 
 export const openEngine: OpenEngine = async (options) => {
   const config = loadConfig(options.configFile);
@@ -69,6 +69,7 @@ export const openEngine: OpenEngine = async (options) => {
   const engine: Engine = {
     async open(request) {
       const now = (): Milliseconds => systemClock.now();
+      lines?.prepare(request.target.origin);
       const first = await firstResponse(request, { dial, responseTimeout, now, userAgent: 'linepool' });
       return new OpenedDownload(first, request, { paths, settings, ownLine, responseTimeout });
     },
