@@ -211,25 +211,18 @@ describe('file sink', () => {
     const size = 96 * 1024 * 1024 + 12_345;
     let claimed = 0;
     for (let round = 0; round < 4; round += 1) {
-      const { child, said, ended } = start([file, String(size)], { main: CHILD });
+      const { child, said, ended } = start([file, String(size), '0.3'], { main: CHILD });
       await until('begun', () => said.out.includes('missing'));
       assert.equal(Number(/missing (\d+)/.exec(said.out)?.[1]), size - claimed);
-      // Killed in the middle of writing: once the journal claims more than before, or it was too quick.
-      await until('some claimed', async () => {
-        const journal = await readJournal(file).catch(() => undefined);
-        return said.out.includes('done') || sizeOf(journal?.done ?? []) > claimed;
-      });
+      await until('more is claimed', async () => sizeOf((await readJournal(file))?.done ?? []) > claimed);
       child.kill('SIGKILL');
       await ended;
-      if (said.out.includes('done')) break;
       const now = await checkJournal();
-      assert.ok(now >= claimed);
+      assert.ok(now > claimed && now < size);
       claimed = now;
     }
-    if (readdirSync(dir).includes('a.iso.part')) {
-      const last = await start([file, String(size)], { main: CHILD }).ended;
-      assert.equal(last.code, 0, last.err);
-    }
+    const last = await start([file, String(size)], { main: CHILD }).ended;
+    assert.equal(last.code, 0, last.err);
     const data = readFileSync(file);
     assert.equal(data.length, size);
     assert.ok(isPattern(data, 0));
