@@ -6,21 +6,19 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { systemClock } from '../../src/core/clock.ts';
 import { fetchPlain } from '../../src/demo/fetch.ts';
-import { type HouseholdPlan, startNeighbourhood } from '../../src/demo/neighbourhood.ts';
 import { isPattern, patternSha256 } from '../../src/demo/pattern.ts';
 import type { Report } from '../../src/demo/report.ts';
+import { COMMAND, plan, startHouseholds } from '../support/household.ts';
+import { startTestOrigin } from '../support/origin.ts';
 import { until } from '../support/until.ts';
 
-const MAIN = resolve(import.meta.dirname, '../../src/main.ts');
-const COMMAND: [string, ...string[]] = [process.execPath, MAIN];
-
-const plan = (name: string): HouseholdPlan => ({ name, down: 4e6, up: 1e6, delay: 4 });
-const MEANS = { command: COMMAND, clock: systemClock, signal: new AbortController().signal };
+const MEANS = { clock: systemClock, signal: new AbortController().signal };
+const [NODE, ...MAIN] = COMMAND;
 
 const isAlive = (pid: number): boolean => {
   // A child that has ended and was not waited for is a zombie: gone, for us.
@@ -42,7 +40,7 @@ test('two households, paired, bring one file over both lines, and nothing is lef
   const pids: number[] = [];
   let folder = '';
   {
-    await using neighbourhood = await startNeighbourhood({ ...MEANS, households: [plan('A'), plan('B')] });
+    await using neighbourhood = await startHouseholds([plan('A'), plan('B')]);
     const [a, b] = neighbourhood.households;
     assert.ok(a !== undefined && b !== undefined);
     folder = neighbourhood.folder;
@@ -83,12 +81,35 @@ test('two households, paired, bring one file over both lines, and nothing is lef
   for (const pid of pids) assert.ok(!isAlive(pid), `process ${pid} is left`);
 });
 
+test("the origin may be the test's own, and another one at the end of a neighbour's line", async () => {
+  const size = 4_000_000;
+  const path = `/file/${size}`;
+  await using http = await startTestOrigin();
+  await using https = await startTestOrigin({ secure: true });
+  // The neighbour's line leads to a server that has the file in another version.
+  await using elsewhere = await startTestOrigin({ faults: [{ kind: 'changed' }] });
+  const odd = plan('B', { origin: { http: elsewhere.port, https: https.port } });
+  await using neighbourhood = await startHouseholds([plan('A'), odd], { http, https });
+  const [a] = neighbourhood.households;
+  assert.ok(a !== undefined);
+  const fetched = await fetchPlain({
+    ...MEANS,
+    to: a.proxy,
+    origin: { host: 'origin.demo', port: neighbourhood.ports.http },
+    path,
+    kind: { proxied: true },
+  });
+  assert.equal(fetched.sha256, patternSha256(size));
+  assert.ok(elsewhere.exchanges.length > 0);
+  assert.equal((await a.control.downloads())[0]?.bytesByPath['own'], size);
+});
+
 test('a daemon that can not start is an error that says why, and leaves nothing', async () => {
-  const broken: HouseholdPlan = { ...plan('B'), config: { pool: ['no_such_key = 1'] } };
+  const broken = plan('B', { config: { pool: ['no_such_key = 1'] } });
   await using temporary = await ownTemporary();
   const usual = process.env['TMPDIR'];
   process.env['TMPDIR'] = temporary.path;
-  await assert.rejects(startNeighbourhood({ ...MEANS, households: [plan('A'), broken] }), {
+  await assert.rejects(startHouseholds([plan('A'), broken]), {
     code: 'demo_failed',
     message: /daemon of B.*no_such_key/s,
   });
@@ -100,8 +121,8 @@ test('a daemon that can not start is an error that says why, and leaves nothing'
 test('linepool demo --json: one object as the last line, right bytes, no file left', async () => {
   await using temporary = await ownTemporary();
   const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [MAIN, 'demo', '--json', '--size', '2 MB', '--rate', '40 Mbit/s'],
+    NODE,
+    [...MAIN, 'demo', '--json', '--size', '2 MB', '--rate', '40 Mbit/s'],
     { env: { ...process.env, TMPDIR: temporary.path } },
   );
   const report = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Report;
@@ -118,7 +139,7 @@ test('linepool demo --json: one object as the last line, right bytes, no file le
 for (const signal of ['SIGINT', 'SIGKILL'] as const) {
   test(`a demo that is ended by ${signal} leaves no process and no file`, async () => {
     await using temporary = await ownTemporary();
-    const demo = spawn(process.execPath, [MAIN, 'demo'], {
+    const demo = spawn(NODE, [...MAIN, 'demo'], {
       env: { ...process.env, TMPDIR: temporary.path },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
