@@ -12,7 +12,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
-import { fieldValue, fromWire, parseContentLength, type RawHeaders } from '../core/http.ts';
+import { fieldValue, fromWire, isIdentity, parseContentLength, type RawHeaders } from '../core/http.ts';
 import { lengthOf, type Span } from '../core/span.ts';
 import { type Bytes, KIB } from '../core/units.ts';
 import { refuse } from '../neighbours/refusal.ts';
@@ -126,12 +126,16 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#state.kind === 'discarding') this.#stop(STOPPED);
     else if (this.#state.kind === 'flowing') this.#breakOff(this.#state.carriage);
-    else this.fail(asLinepoolError(error));
+    else this.fail(lossOf(error));
   }
 
   #beginSpan(controller: Dispatcher.DispatchController, headers: RawHeaders): void {
     const account = this.#account;
     if (account === undefined) return;
+    if (!isIdentity(headers)) {
+      this.fail(new LinepoolError('span_coding', fieldValue(headers, 'content-encoding') ?? ''));
+      return;
+    }
     const text = fieldValue(headers, 'content-length');
     const length = text === undefined ? undefined : parseContentLength(text);
     if (length !== undefined && length > this.#wanted) {
@@ -140,16 +144,26 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
     }
     const { response } = this;
     const framing = length === undefined ? [] : ['Content-Length', String(length)];
-    response.writeHead(206, [...passedHeaders(headers), ...framing]);
+    const head = [...passedHeaders(headers), ...framing];
+    // With the first byte, not before: until then a refusal can still be told.
+    const writeHead = (): void => {
+      if (!response.headersSent) response.writeHead(206, head);
+    };
     const carriage = this.#stack.use(
       new Carriage({
         gate: (pass) => this.#host.gate(pass),
         account,
         source: controller,
         sink: {
-          write: (chunk) => void response.write(chunk),
+          write: (chunk) => {
+            writeHead();
+            response.write(chunk);
+          },
           hasRoom: () => this.#host.hasRoom(this),
-          end: () => this.#finish(),
+          end: () => {
+            writeHead();
+            this.#finish();
+          },
         },
         carried: (bytes) => this.#host.carried(bytes),
       }),
@@ -195,3 +209,9 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
 }
 
 const STOPPED = new LinepoolError('interrupted', 'the fetch is over');
+
+/** undici's parser often gives its errors no code, only a name. */
+const lossOf = (error: Error): LinepoolError =>
+  error.name === 'HTTPParserError'
+    ? new LinepoolError('bad_response', '', { cause: error })
+    : asLinepoolError(error);

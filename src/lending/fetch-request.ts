@@ -51,7 +51,6 @@ export const originHeaders = (wanted: Span, pseudonym: string): readonly string[
 /** What the borrower learns of a response: what it checks the span with, and why there is none. */
 const PASSED: ReadonlySet<string> = new Set([
   'accept-ranges',
-  'content-encoding',
   'content-range',
   'content-type',
   'date',

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { Client } from 'undici';
+import { systemClock } from '../../src/core/clock.ts';
+import { parseTarget } from '../../src/core/target.ts';
+import { MIB } from '../../src/core/units.ts';
+import { isPattern } from '../../src/demo/pattern.ts';
+import { ACTIVE_LINGER_MS } from '../../src/lending/borrower.ts';
+import { LeaseSigner } from '../../src/lending/lease-signer.ts';
+import { Lender } from '../../src/lending/lender.ts';
+import { NO_OFFER } from '../../src/paths/path.ts';
+import { household, pair } from '../neighbours/household.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { checkLeaksOfEach } from '../support/leaks.ts';
+import { startTestOrigin } from '../support/origin.ts';
+import { until } from '../support/until.ts';
+import { codeOf, fetchText, OFF, ON, startLentLine } from './lent-line.ts';
+
+checkLeaksOfEach();
+
+test('offers follow policy, the line, and who borrows', async () => {
+  const clock = new FakeClock();
+  await using origin = await startTestOrigin({ faults: [{ kind: 'stall', afterBytes: 10 }] });
+  await using line = await startLentLine({
+    clock,
+    policy: { enabled: true, sharePercent: 50, rate: undefined },
+  });
+  const { lender } = line;
+  const [first, second] = line.borrowers;
+  const rates = (): number[] =>
+    [first, second].map(({ neighbour }) => lender.offer(neighbour).bytesPerSecond);
+  let changes = 0;
+  using _ = lender.onOfferChange(() => {
+    changes += 1;
+  });
+  assert.deepEqual(lender.offer(first.neighbour), NO_OFFER);
+  assert.equal(lender.status().reason, 'line_unknown');
+  lender.setLineRate(8_000_000);
+  assert.deepEqual(rates(), [4_000_000, 4_000_000]);
+  assert.equal(lender.status().reason, 'lending');
+  assert.equal(changes, 1);
+  await using peer = await first.connect();
+  peer.send(fetchText(origin.url('/file/1000'), '0-999', await first.lease(origin.url(''))));
+  await until('the first borrows', () => rates()[0] === 4_000_000 && rates()[1] === 2_000_000);
+  assert.equal(changes, 2);
+  peer.reset();
+  await until('it does not any more', () => lender.status().borrowers[0]?.connections === 0);
+  clock.advance(ACTIVE_LINGER_MS);
+  assert.deepEqual(rates(), [4_000_000, 4_000_000]);
+  lender.setPolicy(OFF);
+  assert.deepEqual(rates(), [0, 0]);
+  assert.equal(lender.status().reason, 'off');
+  await lender[Symbol.asyncDispose]();
+  assert.equal(clock.pending, 0);
+});
+
+test('a borrower that is refused over and over does not push other events out', async () => {
+  await using line = await startLentLine({ policy: OFF });
+  const [borrower] = line.borrowers;
+  for (let i = 0; i < 20; i += 1) {
+    await using peer = await borrower.connect();
+    peer.send(fetchText('http://127.0.0.1/', '0-9', undefined));
+    assert.equal(codeOf(await peer.message()), 'lending_off');
+  }
+  assert.ok(line.refused().length < 5);
+});
+
+test('between two real households: tunnel and fetch over the link, and parting ends them', async () => {
+  await using lending = await household('lending');
+  await using borrowing = await household('borrowing');
+  await using secure = await startTestOrigin({ secure: true });
+  await using plain = await startTestOrigin();
+  await using lender = new Lender(
+    {
+      ownId: lending.room.identity.id,
+      policy: ON,
+      lineRate: undefined,
+      ports: [secure.port, plain.port],
+      allowNetworks: ['127.0.0.0/8'],
+      dial: { pinned: new Map(), connectTimeout: 3_000 },
+      bufferBytes: 256 * 1024,
+      leaseLimits: { maxBytes: 64 * MIB, maxTime: 3_600_000 },
+      maxConnections: 64,
+    },
+    { clock: systemClock, events: lending.events },
+  );
+  lending.relay.request = (neighbour, request, response) => lender.request(neighbour, request, response);
+  lending.relay.connect = (neighbour, request, socket, head) =>
+    lender.connect(neighbour, request, socket, head);
+  await pair(lending, borrowing);
+  const signer = new LeaseSigner({
+    ownId: borrowing.room.identity.id,
+    privateKey: borrowing.room.identity.privateKey,
+    clock: systemClock,
+  });
+  const peer = { id: lending.room.identity.id };
+
+  const { origin: http } = parseTarget(plain.url('/'));
+  const link = new Client('http://link', {
+    connect: borrowing.room.client.undiciConnector(peer),
+    pipelining: 2,
+  });
+  try {
+    const answers = await Promise.all(
+      [0, 1_000_000].map(async (at) => {
+        const { statusCode, body } = await link.request({
+          method: 'GET',
+          path: plain.url('/file/10000000'),
+          headers: {
+            range: `bytes=${at}-${at + 999_999}`,
+            'linepool-lease': await signer.lease(peer.id, http, MIB),
+          },
+          blocking: false,
+        });
+        assert.equal(statusCode, 206);
+        return { at, bytes: Buffer.from(await body.arrayBuffer()) };
+      }),
+    );
+    for (const { at, bytes } of answers) assert.ok(bytes.length === 1_000_000 && isPattern(bytes, at));
+  } finally {
+    await link.destroy();
+  }
+
+  const { origin: https } = parseTarget(secure.url('/'));
+  const token = await signer.lease(peer.id, https, MIB);
+  const tunnel = await borrowing.room.client.tunnel(peer, `127.0.0.1:${secure.port}`, [
+    'Linepool-Lease',
+    token,
+  ]);
+  const { connect } = await import('node:tls');
+  const tls = connect({ socket: tunnel, ca: secure.ca, servername: 'localhost' });
+  tls.on('error', () => tls.destroy());
+  await once(tls, 'secureConnect');
+  tls.write('GET /file/1000 HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(tls, 'data');
+  const [status] = lender.status().borrowers;
+  assert.equal(status?.connections, 1);
+  // Half-open is allowed on both ends: what shows first is the end.
+  const ended = once(tls.resume(), 'end');
+  lender.drop(borrowing.room.identity.id);
+  await ended;
+  tls.destroy();
+  tunnel.destroy();
+  await until('the origins are left', () => secure.openConnections + plain.openConnections === 0);
+});
