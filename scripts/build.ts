@@ -6,12 +6,12 @@
  *     node scripts/build.ts [--out FILE]
  */
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
-import { build } from 'rolldown';
+import { build, type Plugin } from 'rolldown';
 import { formatBytes } from '../src/core/units.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -22,10 +22,30 @@ const out = resolve(values.out ?? join(root, 'dist/linepool.mjs'));
 const FATAL = new Set(['UNRESOLVED_IMPORT', 'MISSING_EXPORT', 'IMPORT_IS_UNDEFINED', 'CIRCULAR_REEXPORT']);
 const complaints: string[] = [];
 
+/**
+ * Of undici only what is used: its index loads fetch, WebSocket, caches and mocks too, several MiB of a router's
+ * memory. A name that is newly used from undici must be added here, or the bundle is refused below.
+ */
+const UNDICI = { Agent: 'dispatcher/agent', Client: 'dispatcher/client', buildConnector: 'core/connect' };
+const undiciCore: Plugin = {
+  name: 'undici-core',
+  resolveId: (id) => (id === 'undici' ? '\0undici-core' : null),
+  load: (id) =>
+    id === '\0undici-core'
+      ? Object.entries(UNDICI)
+          .map(
+            ([name, file]) =>
+              `export { default as ${name} } from '${root}/node_modules/undici/lib/${file}.js';`,
+          )
+          .join('\n')
+      : null,
+};
+
 const result = await build({
   input: join(root, 'src/main.ts'),
   platform: 'node',
   treeshake: true,
+  plugins: [undiciCore],
   onLog(level, log, handle) {
     if (level === 'warn' && FATAL.has(log.code ?? '')) complaints.push(log.message);
     else handle(level, log);
@@ -34,7 +54,8 @@ const result = await build({
     file: out,
     format: 'esm',
     codeSplitting: false,
-    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
+    // Names of functions and classes stay, so that a stack trace can be read.
+    minify: { compress: { keepNames: { function: true, class: true } }, mangle: { keepNames: true } },
     banner: '#!/usr/bin/env node',
   },
 });
@@ -50,6 +71,12 @@ if (complaints.length > 0) {
   await rm(out, { force: true });
   throw new Error(`the bundle would not run:\n${complaints.join('\n')}`);
 }
+// V8 keeps a source with one character beyond latin1 in two bytes for each: escaped, it takes half the memory.
+const code = await readFile(out, 'utf8');
+await writeFile(
+  out,
+  code.replace(/[^\0-\x7f]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`),
+);
 await chmod(out, 0o755);
 
 // From an empty folder: nothing of ours may be found by accident.
