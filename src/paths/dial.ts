@@ -114,7 +114,8 @@ export function connector(options: DialOptions): buildConnector.connector {
     try {
       refuseLiteral(options, { host, port });
     } catch (error) {
-      callback(error as Error, null);
+      // undici does not hear of what is told before its own call has returned.
+      queueMicrotask(() => callback(error as Error, null));
       return;
     }
     let connectTo = byPort.get(port);

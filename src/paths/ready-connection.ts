@@ -63,8 +63,9 @@ export class ReadyConnection implements Disposable {
     if (state.kind === 'making') this.#state = { kind: 'waited', taker };
     else {
       this.#state = { kind: 'over' };
-      if (state.kind === 'made') taker(...state.made);
-      else taker(new LinepoolError('connection_lost'), null);
+      const made: Made = state.kind === 'made' ? state.made : [new LinepoolError('connection_lost'), null];
+      // undici waits for ever for a connection that is there before its own call has returned.
+      queueMicrotask(() => taker(...made));
     }
   }
 
