@@ -179,8 +179,7 @@ function notAllowed(response: ServerResponse, methods: readonly string[]): Linep
 async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let size = 0;
-  // The iterator of its own would destroy the socket on the way out, and with it the answer.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+  for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > BODY_BYTES_MAX) throw new LinepoolError('body_too_large', `(at most ${BODY_BYTES_MAX} bytes)`);
     chunks.push(chunk);

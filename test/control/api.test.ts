@@ -114,6 +114,14 @@ describe('control API', () => {
       });
     }
 
+    it('a body that is too large before all of it has come', async () => {
+      const head = `POST /v1/stop HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n`;
+      const back = await served.raw(
+        `${head}Content-Length: 1000000000\r\n\r\n${'x'.repeat(BODY_BYTES_MAX * 2)}`,
+      );
+      assert.match(back, /^HTTP\/1\.1 413 [^]*connection: close[^]*"code":"body_too_large"/i);
+    });
+
     it('faults of the desk as 500, with a warning', async () => {
       const fine = served.desk.downloads.bind(served.desk);
       served.desk.downloads = () => {

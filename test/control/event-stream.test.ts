@@ -107,7 +107,6 @@ describe('event stream', () => {
     const [response, got] = await listen('/v1/events');
     const slow = connect(served.port, '127.0.0.1');
     slow.on('error', () => undefined);
-    const cut = new Promise<void>((resolve) => slow.once('close', () => resolve()));
     slow.write(`GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`);
     slow.pause();
     let seq = 0;
@@ -121,7 +120,7 @@ describe('event stream', () => {
       got.text = got.text.slice(-2_000);
     }
     slow.resume();
-    await cut;
+    await until('the slow one is cut off', () => slow.destroyed);
     report(0);
     await until('the other still hears', () => got.text.includes('"neighbour":"n0"'));
     response.destroy();
