@@ -47,6 +47,7 @@ export class LeaseBook implements Disposable {
   /** By borrower, then by the lease's id. */
   readonly #entries = new Map<string, Map<string, Entry>>();
   readonly #verified = new LRUCache<string, LeaseAccount>({ max: VERIFIED_TOKENS });
+  #disposed = false;
   readonly #keys = new LRUCache<string, KeyObject>({ max: KEYS_KEPT });
 
   constructor(options: LeaseBookOptions) {
@@ -93,6 +94,7 @@ export class LeaseBook implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#disposed = true;
     this.end(undefined, 'lending_off');
     for (const entries of this.#entries.values()) {
       for (const { timer } of entries.values()) timer[Symbol.dispose]();
@@ -128,6 +130,7 @@ export class LeaseBook implements Disposable {
   }
 
   #enter(lease: Lease, tokenHash: string, entries: Map<string, Entry>): LeaseAccount {
+    if (this.#disposed) throw new LinepoolError('lending_off');
     const { clock, limits, onOpened, onOver } = this.#options;
     if (entries.size >= LEASES_PER_BORROWER) {
       throw new LinepoolError(

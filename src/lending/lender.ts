@@ -133,9 +133,12 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     try {
       const { socket } = request;
       let connection = this.#fetching.get(socket);
-      this.#admit(connection === undefined ? 1 : 0);
-      connection ??= new FetchConnection(this.#relay, borrower, socket);
-      this.#fetching.set(socket, connection);
+      if (connection?.belongsTo(borrower) === true) this.#admit(0);
+      else {
+        this.#admit(1);
+        connection = new FetchConnection(this.#relay, borrower, socket);
+        this.#fetching.set(socket, connection);
+      }
       connection.request(request, response);
     } catch (error) {
       const refusal = asLinepoolError(error);

@@ -83,6 +83,11 @@ export class FetchConnection implements Carried, ExchangeHost {
     this.#turn = this.#turn.then(() => this.#start(request, exchange));
   }
 
+  /** False once the neighbour was parted from: one that came back on the same connection is another borrower. */
+  belongsTo(borrower: Borrower): boolean {
+    return this.#borrower === borrower;
+  }
+
   cut(error: LinepoolError): void {
     for (const exchange of this.#exchanges.keys()) exchange.fail(error);
     for (const key of this.#lines.keys()) this.#endLine(key, error);

@@ -138,7 +138,9 @@ test('a borrower can not fill the book', async () => {
   assert.ok(await book.open(await token({}, second), second, ORIGIN));
   clock.advance(TIME_MS + CLOCK_SKEW_MS);
   assert.ok(await book.open(await token(), borrower, ORIGIN));
+  const late = book.open(await token({}, second), second, ORIGIN);
   book[Symbol.dispose]();
+  await assert.rejects(late, refusedAs('lending_off'));
   assert.equal(clock.pending, 0);
 });
 

@@ -468,6 +468,21 @@ test('a refused request behind one under way leaves that one alone', async () =>
   assert.equal(codeOf(await peer.message()), 'lease_missing');
 });
 
+test('a neighbour that was parted from and comes back on the same connection is served again', async () => {
+  await using origin = await startTestOrigin();
+  await using line = await startLentLine();
+  const [borrower] = line.borrowers;
+  await using peer = await borrower.connect();
+  peer.send(fetchText(origin.url(FILE), '0-9', await borrower.lease(origin.url(''))));
+  assert.equal((await peer.message()).status, 206);
+  await until('it is answered', () => line.lender.status().borrowers[0]?.bytesCarried === 10);
+  line.lender.drop(borrower.neighbour.id);
+  assert.deepEqual(line.lender.status().borrowers, []);
+  peer.send(fetchText(origin.url(FILE), '10-19', await borrower.lease(origin.url(''))));
+  assert.ok(isPattern((await peer.message()).body, 10));
+  assert.equal(line.lender.status().bytesCarried, 20);
+});
+
 test('switching lending off cuts a fetch under way before the call returns', async () => {
   await using origin = await startTestOrigin({ faults: [{ kind: 'trickle', rate: 100_000 }] });
   await using line = await startLentLine();
