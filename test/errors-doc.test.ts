@@ -20,16 +20,29 @@ with its status, and with a \`Proxy-Status\` field (RFC 9209) where one is given
 Exit codes: 1 fault in linepool, 2 usage, 3 network, 4 the server's refusal, 5 integrity, 6 files, 7 daemon,
 8 neighbours, 130 interrupted.
 
-| code | status | exit | Proxy-Status | what happened | what to do |
-|---|---|---|---|---|---|
 `;
 
-const rendered = `${OPENING}${Object.entries(ERRORS)
-  .map(
-    ([code, { status, exit, proxyStatus, says, advice }]) =>
-      `| \`${code}\` | ${status} | ${exit} | ${proxyStatus ?? ''} | ${says} | ${advice} |\n`,
-  )
-  .join('')}`;
+/** Columns padded, as the formatter has them. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[], fill: string): string =>
+    `| ${widths.map((width, column) => (row[column] ?? '').padEnd(width, fill)).join(' | ')} |\n`;
+  return rows.map((row, i) => line(row, ' ') + (i === 0 ? line([], '-') : '')).join('');
+}
+
+const rendered =
+  OPENING +
+  table([
+    ['code', 'status', 'exit', 'Proxy-Status', 'what happened', 'what to do'],
+    ...Object.entries(ERRORS).map(([code, { status, exit, proxyStatus, says, advice }]) => [
+      `\`${code}\``,
+      String(status),
+      String(exit),
+      proxyStatus ?? '',
+      says,
+      advice,
+    ]),
+  ]);
 
 test('docs/errors.md is equal to the table of errors', () => {
   if (process.env['LINEPOOL_WRITE_DOCS'] === '1') writeFileSync(FILE, rendered);
