@@ -100,15 +100,14 @@ export class HouseholdDesk implements Desk {
 
   offers(): readonly Offer[] {
     const at = this.#rooms.clock.wall();
-    return this.#rooms.neighbourhood.neighbours().flatMap((one): Offer[] => {
-      const { id, name: neighbour } = one;
-      const book = this.#rooms.neighbourhood.book.byId(id);
-      const given = book === undefined ? undefined : this.#rooms.lender.offer(book);
-      return [
-        { neighbour, id, direction: 'received', ...one.offer, at },
-        ...(given === undefined ? [] : [{ neighbour, id, direction: 'given' as const, ...given, at }]),
-      ];
-    });
+    const offers: Offer[] = [];
+    for (const { id, name: neighbour, offer } of this.#rooms.neighbourhood.neighbours()) {
+      offers.push({ neighbour, id, direction: 'received', ...offer, at });
+      const known = this.#rooms.neighbourhood.book.byId(id);
+      if (known === undefined) continue;
+      offers.push({ neighbour, id, direction: 'given', ...this.#rooms.lender.offer(known), at });
+    }
+    return offers;
   }
 
   totals(): Totals {

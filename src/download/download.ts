@@ -9,7 +9,7 @@
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
-import { EMPTY, intersect, lengthOf, type SpanSet, sizeOf, span, subtract, union } from '../core/span.ts';
+import { EMPTY, lengthOf } from '../core/span.ts';
 import { formatOrigin } from '../core/target.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { OWN, type Path, type PathId } from '../paths/path.ts';
@@ -17,9 +17,11 @@ import { outFor } from '../paths/roster.ts';
 import type { DownloadOptions, Ended, RunningFeed, RunningResponse } from './contract.ts';
 import { nextAfter } from './failure.ts';
 import { Lanes } from './lanes.ts';
+import { type LineView, linesOf } from './line-view.ts';
 import { startPlan, step } from './plan.ts';
 import type { AskId, PlanCommand, PlanEvent, PlanState } from './plan-state.ts';
 import { pathOf, rateOf } from './plan-state.ts';
+import { Received } from './received.ts';
 import { UNKNOWN_RATE } from './throughput.ts';
 
 const TICK_MS: Milliseconds = 20;
@@ -39,18 +41,15 @@ export class Download {
   readonly #resolve: (ended: Ended) => void;
   readonly #lanes: Lanes;
   readonly #names = new Map<PathId, string>();
-  readonly #bytesByPath = new Map<PathId, Bytes>();
   /** Paths that failed in this download and are not to come back in it. */
   readonly #out = new Set<PathId>();
   readonly #queue: PlanEvent[] = [];
   readonly #stack = new DisposableStack();
   #draining = false;
   #plan: PlanState;
-  #received: SpanSet;
-  #missing: Bytes;
+  readonly #received: Received;
   #running: { readonly response: RunningResponse; at: Bytes; paused: boolean } | undefined;
   #toldDelivered: Bytes;
-  #bytesTwice: Bytes = 0;
   #heardAt: Milliseconds;
   #end: { readonly ended: Ended; readonly at: Milliseconds } | undefined;
 
@@ -75,8 +74,7 @@ export class Download {
       },
       (offset) => this.#end !== undefined || options.sink.accepts(offset),
     );
-    this.#received = options.have ?? EMPTY;
-    this.#missing = sizeOf(this.#received.reduce(subtract, union(EMPTY, options.whole)));
+    this.#received = new Received(options.whole, options.have ?? EMPTY);
     this.#toldDelivered = options.whole.start;
     this.#plan = this.#startPlan(undefined);
   }
@@ -109,12 +107,12 @@ export class Download {
   }
 
   get bytesTwice(): Bytes {
-    return this.#bytesTwice;
+    return this.#received.twice;
   }
 
   /** Bytes that are here, those that were there before included. */
   get receivedBytes(): Bytes {
-    return lengthOf(this.options.whole) - this.#missing;
+    return lengthOf(this.options.whole) - this.#received.missing;
   }
 
   /** How long it has taken so far, or took. */
@@ -133,27 +131,8 @@ export class Download {
   }
 
   /** What each path brought, what it brings now, and what it was asked for. */
-  lines(): readonly {
-    readonly id: PathId;
-    readonly name: string;
-    readonly bytes: Bytes;
-    readonly bytesPerSecond: BytesPerSecond;
-    readonly state: 'connecting' | 'fetching' | 'idle' | 'out';
-    readonly asks: readonly { readonly start: Bytes; readonly end: Bytes; readonly at: Bytes }[];
-  }[] {
-    return this.#plan.paths.map((path) => {
-      const busy = path.asks.length > 0 || this.#plan.running?.path === path.id;
-      const out = path.standing.kind === 'out';
-      const bytes = this.#bytesByPath.get(path.id) ?? 0;
-      return {
-        id: path.id,
-        name: this.#names.get(path.id) ?? path.id,
-        bytes,
-        bytesPerSecond: busy && this.#end === undefined ? rateOf(path) : 0,
-        state: out ? 'out' : !busy ? 'idle' : bytes > 0 ? 'fetching' : 'connecting',
-        asks: path.asks,
-      };
-    });
+  lines(): readonly LineView[] {
+    return linesOf(this.#plan, this.#received.by, this.#names, this.#end !== undefined);
   }
 
   #startPlan(response: RunningResponse | undefined): PlanState {
@@ -168,7 +147,7 @@ export class Download {
   #begin(): void {
     const { paths, sink, target, whole, settings } = this.options;
     this.#names.set(OWN, paths.own.name);
-    if (this.#missing === 0) {
+    if (this.#received.missing === 0) {
       this.#finish({ outcome: 'complete' });
       return;
     }
@@ -298,18 +277,10 @@ export class Download {
   /** Only what is new goes on to the sink; the rest came over two paths. */
   #receive(path: PathId, offset: Bytes, chunk: Buffer): void {
     this.#heardAt = this.#clock.now();
-    const came = span(offset, offset + chunk.length);
-    const known = intersect(this.#received, came);
-    const fresh = known.length === 0 ? [came] : known.reduce(subtract, [came] as SpanSet);
-    this.#received = union(this.#received, came);
-    const bytes = sizeOf(fresh);
-    this.#bytesByPath.set(path, (this.#bytesByPath.get(path) ?? 0) + bytes);
-    this.#bytesTwice += chunk.length - bytes;
-    this.#missing -= bytes;
-    for (const part of fresh) {
+    for (const part of this.#received.take(path, offset, chunk.length)) {
       this.options.sink.write(part.start, chunk.subarray(part.start - offset, part.end - offset));
     }
-    if (this.#missing === 0) this.#finish({ outcome: 'complete' });
+    if (this.#received.missing === 0) this.#finish({ outcome: 'complete' });
     else if (this.options.sink.delivered - this.#toldDelivered >= MOVE_STEP) this.#noteMove();
   }
 
@@ -389,7 +360,7 @@ export class Download {
       case 'ask': {
         const path = this.#pathById(command.path);
         if (path === undefined) this.#queue.push({ kind: 'left', path: command.path });
-        else this.#lanes.ask(path, command.id, command.span, this.#missing);
+        else this.#lanes.ask(path, command.id, command.span, this.#received.missing);
         return;
       }
       case 'stop':
@@ -417,7 +388,7 @@ export class Download {
     this.#lanes.destroy(reason);
     if (running !== undefined && running.at < this.options.whole.end)
       running.response.controller.abort(reason);
-    for (const [id, bytes] of this.#bytesByPath)
+    for (const [id, bytes] of this.#received.by)
       this.#pathById(id)?.brought?.(this.options.target.origin, bytes);
     this.#events.report({
       kind: 'download_ended',
@@ -425,8 +396,8 @@ export class Download {
       outcome: ended.outcome,
       code: ended.outcome === 'failed' ? ended.error.code : undefined,
       ms: this.ms,
-      bytesByPath: Object.fromEntries(this.#bytesByPath),
-      bytesTwice: this.#bytesTwice,
+      bytesByPath: Object.fromEntries(this.#received.by),
+      bytesTwice: this.#received.twice,
       peakWindowBytes: this.options.sink.peakBytes,
     });
     this.#resolve(ended);

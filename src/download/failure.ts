@@ -7,6 +7,8 @@ export type Next = 'retry' | 'bench' | 'out';
 
 /** Failures in a row after which a path is left out, whatever they were. */
 export const MOST_STRIKES = 6;
+/** … and after which not even the own line is tried again when it is all there is: some four minutes. */
+export const LAST_STRIKES = 12;
 
 export function nextAfter(
   error: LinepoolError,
@@ -14,6 +16,7 @@ export function nextAfter(
 ): Next {
   // The own line is never given up while it is all there is: a busy origin may have room in a moment.
   const out: Next = path.isLastResort ? 'bench' : 'out';
+  if (path.strikes >= LAST_STRIKES) return 'out';
   if (path.strikes >= MOST_STRIKES) return out;
   switch (error.code) {
     case 'span_status':

@@ -43,8 +43,10 @@ export interface PathState {
   readonly latencyKnown: boolean;
   /** When something last came, or was first waited for. */
   readonly heardAt: Milliseconds;
-  /** True when it has brought a part that was checked: it can be relied on to have ranges. */
+  /** True when the head of a part came and was checked: it has ranges. */
   readonly proven: boolean;
+  /** True when it has brought a whole part: what is running may be given up for it. */
+  readonly reliable: boolean;
   /** Stalls and failures in a row; each doubles the time on the bench. */
   readonly strikes: number;
 }
@@ -58,6 +60,8 @@ export interface Running {
   readonly at: Bytes;
   /** What the paths, this one included, are asked for starts here. */
   readonly carvedAt: Bytes | undefined;
+  /** When it last brought something, or was first waited for. */
+  readonly heardAt: Milliseconds;
 }
 
 export interface PlanSettings {

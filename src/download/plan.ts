@@ -44,12 +44,14 @@ import {
   totalRate,
   withPath,
 } from './plan-state.ts';
-import { rescue } from './rescue.ts';
+import { isRunSilent, rescue } from './rescue.ts';
 import { resplit } from './resplit.ts';
 import { flowing, idle, observed, throughput } from './throughput.ts';
 
 /** Requests that may wait on one path; a long way needs more of them to be kept full. */
 export const MOST_ASKS_EACH = 32;
+/** … and on one that has brought nothing yet: an origin that refuses is not to be asked a dozen times first. */
+const UNPROVEN_ASKS = 2;
 /** How long the running response is left alone before others take over: enough for them to prove themselves. */
 const CARVE_MS: Milliseconds = 250;
 /** … and this part of the time that the window holds. */
@@ -85,7 +87,7 @@ export function startPlan(start: Start, now: Milliseconds): PlanState {
     delivered: whole.start,
     horizon: start.horizon,
     paths: [],
-    running: running === undefined ? undefined : { path: running.path, at: whole.start, carvedAt: undefined },
+    running: running && { path: running.path, at: whole.start, carvedAt: undefined, heardAt: now },
     nextId: 1,
     shares: [],
   };
@@ -107,6 +109,7 @@ function newPath(id: PathId, guess: BytesPerSecond, latencyMs: Milliseconds, now
     latencyKnown: false,
     heardAt: now,
     proven: false,
+    reliable: false,
     strikes: 0,
   };
 }
@@ -160,6 +163,7 @@ function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState
       return withPath(next, {
         ...after,
         asks,
+        reliable: true,
         strikes: 0,
         flow: asks.length === 0 && next.running?.path !== path.id ? idle(after.flow) : after.flow,
       });
@@ -176,8 +180,17 @@ function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState
       const holes = rest.reduce(union, state.holes);
       return { ...state, running: undefined, holes };
     }
-    case 'moved':
-      return { ...state, delivered: event.delivered, horizon: event.horizon };
+    case 'moved': {
+      // While it could not be read on, its silence was ours.
+      const { running, horizon } = state;
+      const held = running !== undefined && running.at >= horizon && running.at < event.horizon;
+      return {
+        ...state,
+        running: held ? { ...running, heardAt: now } : running,
+        delivered: event.delivered,
+        horizon: event.horizon,
+      };
+    }
     case 'tick': {
       // Time in which nothing came counts too, or a path that stalls would keep its rate.
       const paths = state.paths.map((path) =>
@@ -228,7 +241,7 @@ function ran(state: PlanState, at: Bytes, now: Milliseconds): PlanState {
   if (running === undefined || path === undefined || at <= running.at) return state;
   const flow =
     path.flow.busySince === undefined ? flowing(path.flow, now) : observed(path.flow, now, at - running.at);
-  return { ...withPath(state, { ...path, flow, heardAt: now }), running: { ...running, at } };
+  return { ...withPath(state, { ...path, flow, heardAt: now }), running: { ...running, at, heardAt: now } };
 }
 
 function failed(
@@ -246,10 +259,9 @@ function failed(
     return bench(state, path, now);
   }
   const asks = path.asks.filter((one) => one.id !== askId);
-  return withPath(
-    { ...state, holes: union(state.holes, span(ask.at, ask.end)) },
-    { ...path, asks, strikes: path.strikes + 1 },
-  );
+  // What brought much before it broke is not failing in a row.
+  const strikes = ask.at - ask.start >= state.settings.leastBytes ? 1 : path.strikes + 1;
+  return withPath({ ...state, holes: union(state.holes, span(ask.at, ask.end)) }, { ...path, asks, strikes });
 }
 
 function unbench(state: PlanState, now: Milliseconds): PlanState {
@@ -264,7 +276,7 @@ function unbench(state: PlanState, now: Milliseconds): PlanState {
 
 /**
  * The running response. Others are dealt what comes after `carvedAt`; there it stops, but only when its own path
- * is known to be able to go on by ranges, and somebody has or was asked for what comes next. Else it runs on:
+ * has shown that it can go on by ranges, and somebody has or was asked for what comes next. Else it runs on:
  * over holes, which it claims, and over what others were asked for, which then may come twice.
  */
 function run(before: PlanState, commands: PlanCommand[]): PlanState {
@@ -273,9 +285,9 @@ function run(before: PlanState, commands: PlanCommand[]): PlanState {
   if (running === undefined) return state;
   const own = pathOf(state, running.path);
   if (own === undefined) return state;
+  if (own.standing.kind === 'out') return runAlone(state, commands);
   const others = readyPaths(state).filter((path) => path.id !== own.id);
   if (running.carvedAt === undefined) return others.length === 0 ? state : carve(state, own);
-  if (own.standing.kind === 'out') return runAlone(state, commands);
   if (running.at < running.carvedAt) return state;
 
   // What it has passed is done, whoever else was asked for it.
@@ -289,7 +301,7 @@ function run(before: PlanState, commands: PlanCommand[]): PlanState {
   const past = span(state.whole.start, running.at);
   state = { ...state, holes: subtract(state.holes, past) };
   const here = state.holes.find((hole) => hole.start === running.at);
-  if (here !== undefined) {
+  if (here !== undefined && !isRunSilent(state)) {
     const claim = Math.max(state.settings.leastBytes, Math.ceil((rateOf(own) * CLAIM_MS) / 1000));
     const end = Math.min(here.end, running.at + claim);
     return {
@@ -298,7 +310,7 @@ function run(before: PlanState, commands: PlanCommand[]): PlanState {
       running: { ...running, carvedAt: end },
     };
   }
-  if (!own.proven || running.at >= state.whole.end) return state;
+  if (!own.reliable || running.at >= state.whole.end) return state;
   commands.push({ kind: 'stop_running' });
   return { ...state, running: undefined };
 }
@@ -318,22 +330,22 @@ function carve(state: PlanState, own: PathState): PlanState {
 
 /** The own line can not go on by ranges: the running response brings everything, as if nothing had been pooled. */
 function runAlone(before: PlanState, commands: PlanCommand[]): PlanState {
+  const { running } = before;
+  if (running === undefined || running.carvedAt === undefined) return before;
   let state = before;
   for (const path of state.paths) {
     for (const ask of path.asks) commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
-    state = withPath(state, { ...path, asks: [], standing: { kind: 'out' }, flow: idle(path.flow) });
+    state = withPath(state, { ...path, asks: [], flow: idle(path.flow) });
   }
-  const running = state.running;
-  return running === undefined
-    ? state
-    : { ...state, holes: EMPTY, running: { ...running, carvedAt: undefined } };
+  // The others stay ready: should the running response break off, they bring the rest.
+  return { ...state, holes: EMPTY, running: { ...running, carvedAt: undefined } };
 }
 
 /** True when the path may be asked at all: beside its running response only when somebody has proven ranges. */
 function mayAsk(state: PlanState, path: PathState): boolean {
   return (
     isReady(path) &&
-    path.asks.length < MOST_ASKS_EACH &&
+    path.asks.length < (path.proven ? MOST_ASKS_EACH : UNPROVEN_ASKS) &&
     (state.running?.path !== path.id || state.paths.some((other) => other.id !== path.id && other.proven))
   );
 }

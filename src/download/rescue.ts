@@ -11,9 +11,11 @@ import {
   type Ask,
   freeMs,
   isReady,
+  lacking,
   type PathState,
   type PlanCommand,
   type PlanState,
+  pathOf,
   rateOf,
   readyPaths,
   remaining,
@@ -38,7 +40,24 @@ export function rescue(before: PlanState, now: Milliseconds, commands: PlanComma
       state = bench(state, path, now);
     }
   }
-  return takeOver(state, now, commands);
+  return takeOver(overtake(state), now, commands);
+}
+
+/** True when the running response could be read, and brings nothing. */
+export function isRunSilent(state: PlanState): boolean {
+  const { running, settings, now } = state;
+  if (running === undefined || running.at >= state.horizon) return false;
+  const latencyMs = pathOf(state, running.path)?.latencyMs ?? 0;
+  return now - running.heardAt > settings.stallMs + ROUND_TRIPS * latencyMs;
+}
+
+/** What a silent running response was to bring next, others bring; it is not stopped: it may be all there is. */
+function overtake(state: PlanState): PlanState {
+  const { running } = state;
+  if (running?.carvedAt === undefined || running.carvedAt <= running.at || !isRunSilent(state)) return state;
+  if (!readyPaths(state).some((path) => path.proven && !isSilent(state, path, state.now))) return state;
+  const holes = lacking(state, span(running.at, running.carvedAt)).reduce(union, state.holes);
+  return { ...state, holes, running: { ...running, carvedAt: running.at } };
 }
 
 function isSilent(state: PlanState, path: PathState, now: Milliseconds): boolean {
