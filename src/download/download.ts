@@ -83,17 +83,12 @@ export class Download {
   adopt(response: RunningResponse): RunningFeed {
     this.#running = { response, at: this.options.whole.start, paused: false };
     this.#plan = this.#startPlan(response);
-    this.#begin();
+    this.start();
     return {
       data: (chunk) => this.#ran(chunk),
       end: () => this.#runEnded(new LinepoolError('response_incomplete')),
       fail: (error) => this.#runEnded(asLinepoolError(error)),
     };
-  }
-
-  /** Begins with nothing running. */
-  start(): void {
-    this.#begin();
   }
 
   /** Nobody wants it any more: every fetch is stopped now. */
@@ -144,7 +139,8 @@ export class Download {
     );
   }
 
-  #begin(): void {
+  /** Begins with nothing running. */
+  start(): void {
     const { paths, sink, target, whole, settings } = this.options;
     this.#names.set(OWN, paths.own.name);
     if (this.#received.missing === 0) {
@@ -294,13 +290,8 @@ export class Download {
     if (this.#end !== undefined) return;
     const { target, memory } = this.options;
     const strikes = pathOf(this.#plan, path)?.strikes ?? 0;
-    this.#events.report({
-      kind: 'span_failed',
-      download: this.id,
-      path,
-      code: error.code,
-      detail: error.detail,
-    });
+    const { code, detail } = error;
+    this.#events.report({ kind: 'span_failed', download: this.id, path, code, detail });
     const isLastResort = path === OWN && this.#running === undefined;
     const next = nextAfter(error, { strikes, broughtSome, isLastResort });
     const forMs = outFor(error.code, retryAfterMs);
