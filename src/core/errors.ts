@@ -29,7 +29,7 @@ export const ERRORS = {
   bad_request: kind(400, 2, 'http_request_error', 'The request is not valid HTTP/1.1.', 'Correct the client that sent it.'),
   bad_target: kind(400, 2, 'http_request_error', 'The address in the request can not be used.', 'Give an absolute http or https address, without user name or password.'),
   headers_too_large: kind(431, 2, 'http_request_error', 'The request headers are too large.', 'Clear the cookies of that site, or raise proxy.max_header_bytes.'),
-  request_timeout: kind(408, 3, 'http_request_error', 'The request did not arrive in time.', 'Try again; raise proxy.header_timeout_ms on a very slow link.'),
+  request_timeout: kind(408, 3, 'http_request_error', 'The request did not arrive in time.', 'Try again; raise proxy.header_timeout on a very slow link.'),
   client_refused: kind(403, 2, 'http_request_denied', 'This proxy serves its own household only.', 'Use it from an address in proxy.clients.'),
   destination_refused: kind(403, 2, 'destination_ip_prohibited', 'This address may not be reached through the proxy.', 'Ask for another address.'),
   loop: kind(508, 3, 'proxy_loop_detected', 'The request came back to this proxy.', 'Take this proxy out of its own upstream path.'),
@@ -103,7 +103,7 @@ export const ERRORS = {
   not_found: kind(404, 2, null, 'There is nothing of that name.', 'See the list of what there is.'),
   method_not_allowed: kind(405, 2, null, 'That can not be done here.', 'See docs/control.md.'),
   demo_failed: kind(500, 7, null, 'The neighbourhood of the demo could not be set up.', 'See the lines of its log that follow; the loopback addresses 127.0.1.1 and up must be usable.'),
-  interrupted: kind(499, 130, null, 'Interrupted.', 'Run it again with -C to go on.'),
+  interrupted: kind(499, 130, null, 'Interrupted.', 'Run it again; a download goes on with -C.'),
   internal: kind(500, 1, 'proxy_internal_error', 'A fault in linepool itself.', 'Report it with the log lines around it.'),
 } as const satisfies Record<string, ErrorKind>;
 
