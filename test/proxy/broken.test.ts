@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import { header } from '../support/raw-client.ts';
 import { RawOrigin } from '../support/raw-origin.ts';
 import { openProxy } from './open-proxy.ts';
@@ -102,6 +103,52 @@ test('every place where an origin can break off gives an error or a part, never 
     if (cut < whole.indexOf('\r\n\r\n') + 4) assert.match(answer, /^HTTP\/1.1 502 /, String(cut));
     else assert.ok((await client.rest()).length < 5, String(cut));
   }
+});
+
+test('whatever an origin sends, the client gets a response or an error, and the proxy goes on serving', async () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      'HTTP/1.1 200 OK\r\n',
+      'HTTP/1.1 204 No Content\r\n',
+      'HTTP/1.1 103 Early Hints\r\n\r\n',
+      'HTTP/1.1 101 Switching\r\n\r\n',
+      'HTTP/1.0 999 \x01\r\n',
+      'Content-Length: 3\r\n',
+      'Transfer-Encoding: chunked\r\n',
+      'Connection: close, upgrade\r\n',
+      'Upgrade: x\r\n',
+      'Trailer: x\r\n',
+      'X-A: \x7f\xe9\r\n',
+      '\r\n',
+      '3\r\nabc\r\n',
+      '0\r\n\r\n',
+      'abc',
+    ),
+    fc.string({ unit: 'binary-ascii', maxLength: 8 }),
+  );
+  await using proxy = await openProxy({ responseTimeout: 2_000 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(piece, { maxLength: 9 }),
+      fc.constantFrom('GET', 'PUT', 'HEAD'),
+      async (pieces, method) => {
+        await using origin = await RawOrigin.open(async (peer) => {
+          await peer.message();
+          peer.send(pieces.join('')).end();
+        });
+        await using client = await proxy.connect();
+        client.send(
+          method === 'PUT'
+            ? `${get(origin, method, 'Connection: close\r\nContent-Length: 1\r\n')}x`
+            : get(origin, method, 'Connection: close\r\n'),
+        );
+        assert.match((await client.rest()).toString('latin1'), /^(HTTP\/1\.1 \d{3} |$)/);
+      },
+    ),
+    { numRuns: 150 },
+  );
+  await using origin = await badThenGood(OK);
+  assert.ok(await proxy.serves(origin));
 });
 
 test('a dead kept-alive connection costs nothing: the request is sent once more, on a new one', async () => {
