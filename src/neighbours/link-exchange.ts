@@ -2,7 +2,7 @@
  * One message to another household, and its answer. Used for pairing and parting, whose messages are few and small.
  */
 import type { TLSSocket } from 'node:tls';
-import { Client } from 'undici';
+import { Client, type Dispatcher } from 'undici';
 import { LinepoolError } from '../core/errors.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { MESSAGE_MAX_BYTES } from './messages.ts';
@@ -40,19 +40,74 @@ export class LinkExchange implements AsyncDisposable {
    * @throws LinepoolError the other side's code; or an undici or system error when no answer came
    */
   async send(path: string, message: object, signal?: AbortSignal): Promise<string> {
-    const { statusCode, body } = await this.#client.request({
-      method: 'POST',
-      path,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(message),
-      ...(signal === undefined ? {} : { signal }),
+    signal?.throwIfAborted();
+    const { status, text } = await new Promise<Answer>((resolve, reject) => {
+      const handler = new Collect(resolve, reject, signal);
+      this.#client.dispatch(
+        {
+          method: 'POST',
+          path,
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(message),
+        },
+        handler,
+      );
     });
-    const text = await body.text();
-    if (statusCode >= 200 && statusCode < 300) return text;
-    throw readRefusal(statusCode, text);
+    if (status >= 200 && status < 300) return text;
+    throw readRefusal(status, text);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client.destroy();
+  }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Collects one answer; the client bounds its size and its time. `dispatch`, since `request` is not in the bundle. */
+class Collect implements Dispatcher.DispatchHandler {
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #signal: AbortSignal | undefined;
+  readonly #chunks: Buffer[] = [];
+  #status = 0;
+  #onAbort: () => void = () => undefined;
+
+  constructor(
+    resolve: (answer: Answer) => void,
+    reject: (error: unknown) => void,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#signal = signal;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    const signal = this.#signal;
+    this.#onAbort = () => controller.abort(signal?.reason as Error);
+    if (signal?.aborted === true) this.#onAbort();
+    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+    this.#status = status;
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#resolve({ status: this.#status, text: Buffer.concat(this.#chunks).toString('utf8') });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#reject(error);
   }
 }
