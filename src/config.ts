@@ -115,8 +115,8 @@ const SECTIONS = {
     ),
     buffer: key(size, '256 KiB', 'How far the relay reads ahead for one connection.'),
     max_connections: key(z.int().min(1), 64, 'Connections of all borrowers together.'),
-    lease_bytes: key(size, '4 GiB', 'Largest lease accepted.'),
-    lease_time: key(time, '1 h', 'Longest lease accepted.'),
+    lease_bytes: key(size, '4 GiB', 'Most that one lease carries; then the borrower signs another.'),
+    lease_time: key(time, '1 h', 'How long one lease is good for at most.'),
   }),
   link: z.strictObject({
     listen: key(

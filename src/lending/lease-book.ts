@@ -20,6 +20,7 @@ export interface LeaseParty {
 
 export interface LeaseBookOptions {
   readonly ownId: string;
+  /** The most that one lease carries, and for how long, whatever it is made out for: the lender need not use it up. */
   readonly limits: LeaseLimits;
   readonly clock: Clock;
   readonly onOpened: (account: LeaseAccount) => void;
@@ -31,7 +32,7 @@ export interface LeaseBookOptions {
 export const LEASES_PER_BORROWER = 1024;
 /** Tokens whose signature is not checked again. */
 const VERIFIED_TOKENS = 1024;
-/** Longest lease that is accepted, whatever the policy says: what one timer can wait for. */
+/** Longest lease that is accepted: what one timer can wait for. */
 export const LONGEST_LEASE_MS: Milliseconds = 20 * 86_400_000;
 /** Keys of borrowers that are kept ready. */
 const KEYS_KEPT = 256;
@@ -39,7 +40,7 @@ const KEYS_KEPT = 256;
 interface Entry {
   readonly account: LeaseAccount;
   readonly tokenHash: string;
-  readonly timer: Disposable;
+  readonly timers: Disposable;
 }
 
 export class LeaseBook implements Disposable {
@@ -51,9 +52,7 @@ export class LeaseBook implements Disposable {
   readonly #keys = new LRUCache<string, KeyObject>({ max: KEYS_KEPT });
 
   constructor(options: LeaseBookOptions) {
-    const { limits } = options;
-    const maxTime = Math.min(limits.maxTime, LONGEST_LEASE_MS);
-    this.#options = { ...options, limits: { ...limits, maxTime } };
+    this.#options = options;
   }
 
   /**
@@ -97,7 +96,7 @@ export class LeaseBook implements Disposable {
     this.#disposed = true;
     this.end(undefined, 'lending_off');
     for (const entries of this.#entries.values()) {
-      for (const { timer } of entries.values()) timer[Symbol.dispose]();
+      for (const { timers } of entries.values()) timers[Symbol.dispose]();
     }
     this.#entries.clear();
     this.#verified.clear();
@@ -116,7 +115,7 @@ export class LeaseBook implements Disposable {
       lender: ownId,
       origin,
       nowWall: clock.wall(),
-      limits,
+      limits: { ...limits, maxBytes: Number.MAX_SAFE_INTEGER, maxTime: LONGEST_LEASE_MS },
     });
     const entries = this.#entries.get(borrower.id) ?? new Map<string, Entry>();
     const known = entries.get(lease.id);
@@ -138,15 +137,20 @@ export class LeaseBook implements Disposable {
         `${LEASES_PER_BORROWER} leases of this borrower are not over yet.`,
       );
     }
-    const account = new LeaseAccount(lease, onOver);
+    const maxBytes = Math.min(lease.maxBytes, limits.maxBytes);
+    const account = new LeaseAccount({ ...lease, maxBytes }, onOver);
     // From here on by our monotonic clock, so that a step of the wall clock neither cuts nor prolongs a lease. Counted to
     // the last moment at which `readLease` would still take the token: until then it must be remembered.
     const alive = lease.expiresAt + limits.clockSkew - clock.wall();
-    const timer = clock.after(alive, () => {
-      account.expire();
-      this.#forget(lease, tokenHash);
-    });
-    entries.set(lease.id, { account, tokenHash, timer });
+    const timers = new DisposableStack();
+    timers.use(
+      clock.after(alive, () => {
+        account.expire();
+        this.#forget(lease, tokenHash);
+      }),
+    );
+    if (limits.maxTime < alive) timers.use(clock.after(limits.maxTime, () => account.expire()));
+    entries.set(lease.id, { account, tokenHash, timers });
     this.#entries.set(lease.borrower, entries);
     onOpened(account);
     return account;

@@ -144,7 +144,32 @@ test('a borrower can not fill the book', async () => {
   assert.equal(clock.pending, 0);
 });
 
-test('policy can not ask for more time than a timer can wait', async () => {
+test('a lease made out for more bytes than the policy has carries as many as the policy has', async () => {
+  const { book, borrower, token } = setUp();
+  const lease = await token({ maxBytes: 5_000_000 });
+  const account = await book.open(lease, borrower, ORIGIN);
+  assert.equal(account.carry(1_000_000), 1_000_000);
+  assert.equal(account.carry(1), 0);
+  await assert.rejects(book.open(lease, borrower, ORIGIN), refusedAs('lease_exhausted'));
+  assert.ok(await book.open(await token({ maxBytes: 5_000_000 }), borrower, ORIGIN));
+});
+
+test('a lease made out for a longer time than the policy has ends by the policy, and is remembered', async () => {
+  const { book, borrower, token, clock } = setUp(1_000);
+  const lease = await token();
+  const account = await book.open(lease, borrower, ORIGIN);
+  clock.advance(999);
+  assert.equal(account.signal.aborted, false);
+  clock.advance(1);
+  assert.equal(account.state.kind, 'expired');
+  await assert.rejects(book.open(lease, borrower, ORIGIN), refusedAs('lease_expired'));
+  assert.ok(await book.open(await token(), borrower, ORIGIN));
+  clock.advance(TIME_MS + CLOCK_SKEW_MS);
+  assert.equal(book.size, 0);
+  assert.equal(clock.pending, 0);
+});
+
+test('no lease is for more time than a timer can wait, whatever the policy', async () => {
   const { book, borrower, token, clock } = setUp(Number.MAX_SAFE_INTEGER);
   const long = await token({ expiresAt: clock.wall() + LONGEST_LEASE_MS + 1_000 });
   await assert.rejects(book.open(long, borrower, ORIGIN), refusedAs('lease_invalid'));
