@@ -5,16 +5,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Young objects get this much, in MiB: more would only be touched and then kept while the daemon idles. */
-const SEMI_SPACE_MIB = 1;
-
-/** Before anything is loaded: how the heap may grow. */
-export function keepHeapSmall(): void {
-  setFlagsFromString(`--max-semi-space-size=${SEMI_SPACE_MIB}`);
-  setFlagsFromString('--expose-gc');
-}
-
 /** One full collection; V8 then gives the freed pages back to the system. */
 export function giveBackMemory(): void {
+  setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
+  setFlagsFromString('--no-expose-gc');
 }

@@ -7,7 +7,7 @@ import { loadConfig } from '../config.ts';
 import type { Desk } from '../control/desk.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Milliseconds } from '../core/units.ts';
-import { giveBackMemory, keepHeapSmall } from './memory.ts';
+import { giveBackMemory } from './memory.ts';
 import { configFileOf, type PlaceFlags, stateDirOf } from './places.ts';
 
 export interface RunningDaemon extends AsyncDisposable {
@@ -51,7 +51,6 @@ export async function up(
       resolve();
     });
   });
-  keepHeapSmall();
   const daemon = await openDaemon({ config, stateDir, version });
   print(readyLine(daemon.desk, flags.json === true));
   giveBackMemory();
