@@ -40,58 +40,48 @@ export class Household implements AsyncDisposable {
   readonly configFile: string;
   /** Address of its line: connecting there is what connecting to the origin is for this household. */
   readonly lineHost: string;
-  readonly control: ControlClient;
-  /** Where clients of the household send their requests. */
-  readonly proxy: Authority;
   readonly #options: HouseholdOptions;
-  readonly #daemon: Child;
+  #running: RunningDaemon;
 
-  private constructor(options: HouseholdOptions, daemon: Child, paths: { state: string; config: string }) {
+  private constructor(options: HouseholdOptions, running: RunningDaemon) {
     this.#options = options;
-    this.#daemon = daemon;
+    this.#running = running;
     this.name = options.name;
     this.lineHost = options.lineHost;
-    this.stateDir = paths.state;
-    this.configFile = paths.config;
-    this.control = ControlClient.find(paths.state);
-    this.proxy = parseAuthority(readRunFile(paths.state)?.proxy[0] ?? '');
+    this.stateDir = stateDirIn(options.folder);
+    this.configFile = configFileIn(options.folder);
   }
 
   get pid(): number | undefined {
-    return this.#daemon.pid;
+    return this.#running.child.pid;
+  }
+
+  get control(): ControlClient {
+    return this.#running.control;
+  }
+
+  /** Where clients of the household send their requests. */
+  get proxy(): Authority {
+    return this.#running.proxy;
   }
 
   /** Starts the daemon and waits until it answers. @throws LinepoolError `demo_failed` */
   static async start(options: HouseholdOptions): Promise<Household> {
-    const { folder, clock, signal } = options;
-    await mkdir(folder, { recursive: true });
-    const paths = { state: join(folder, 'state'), config: join(folder, 'linepool.toml') };
-    await writeFile(paths.config, householdConfig(options));
-    const daemon = new Child({
-      name: `the daemon of ${options.name}`,
-      command: options.command,
-      args: ['up', '--state', paths.state, '--config', paths.config],
-      logFile: join(folder, 'daemon.log'),
-      channel: 'none',
-      clock,
-    });
-    const waiting = new AbortController();
-    try {
-      const either = AbortSignal.any([signal, waiting.signal]);
-      const patience = { clock, signal: either, bound: READY_BOUND_MS };
-      const ready = waitUntil(
-        `the daemon of ${options.name} is ready`,
-        patience,
-        () => readRunFile(paths.state) !== undefined,
-      );
-      await Promise.race([ready, daemon.untimely()]);
-      return new Household(options, daemon, paths);
-    } catch (error) {
-      await daemon[Symbol.asyncDispose]();
-      throw error;
-    } finally {
-      waiting.abort(new Error('settled'));
-    }
+    await mkdir(options.folder, { recursive: true });
+    await writeFile(configFileIn(options.folder), householdConfig(options));
+    return new Household(options, await startDaemon(options));
+  }
+
+  /** The power is cut: the daemon is gone at once, and tidies nothing up. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    const { child } = this.#running;
+    if (child.pid !== undefined) process.kill(child.pid, 'SIGKILL');
+    await child.exited;
+  }
+
+  /** The power is back: the daemon again, with what is on disk, on other ports where its configuration says 0. */
+  async restart(): Promise<void> {
+    this.#running = await startDaemon(this.#options);
   }
 
   /**
@@ -128,7 +118,54 @@ export class Household implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#daemon[Symbol.asyncDispose]();
+    return this.#running.child[Symbol.asyncDispose]();
+  }
+}
+
+/** A daemon that answers. */
+interface RunningDaemon {
+  readonly child: Child;
+  readonly control: ControlClient;
+  readonly proxy: Authority;
+}
+
+const stateDirIn = (folder: string): string => join(folder, 'state');
+const configFileIn = (folder: string): string => join(folder, 'linepool.toml');
+
+async function startDaemon({
+  name,
+  folder,
+  command,
+  clock,
+  signal,
+}: HouseholdOptions): Promise<RunningDaemon> {
+  const stateDir = stateDirIn(folder);
+  const child = new Child({
+    name: `the daemon of ${name}`,
+    command,
+    args: ['up', '--state', stateDir, '--config', configFileIn(folder)],
+    logFile: join(folder, 'daemon.log'),
+    channel: 'none',
+    clock,
+  });
+  const waiting = new AbortController();
+  try {
+    const either = AbortSignal.any([signal, waiting.signal]);
+    const patience = { clock, signal: either, bound: READY_BOUND_MS };
+    // A daemon that was killed leaves its run file behind: only this one's says that this one is ready.
+    const ready = waitUntil(
+      `the daemon of ${name} is ready`,
+      patience,
+      () => readRunFile(stateDir)?.pid === child.pid,
+    );
+    await Promise.race([ready, child.untimely()]);
+    const proxy = parseAuthority(readRunFile(stateDir)?.proxy[0] ?? '');
+    return { child, control: ControlClient.find(stateDir), proxy };
+  } catch (error) {
+    await child[Symbol.asyncDispose]();
+    throw error;
+  } finally {
+    waiting.abort(new Error('settled'));
   }
 }
 

@@ -31,6 +31,8 @@ export interface HouseholdPlan {
   readonly delay: Milliseconds;
   /** Lines of TOML by section, to add to its configuration or to replace in it. */
   readonly config?: Readonly<Record<string, readonly string[]>>;
+  /** Of a household before it in the list, whose line it uses: then it has none of its own. */
+  readonly sharesLineOf?: number;
   /** Another origin at the end of its line than the others have. */
   readonly origin?: OriginPorts;
 }
@@ -41,6 +43,8 @@ export interface NeighbourhoodOptions {
   readonly households: readonly HouseholdPlan[];
   /** An origin that is there already, and the authority behind its certificate; default: one is started. */
   readonly origin?: OriginPorts & { readonly ca: string };
+  /** Whether the first household is paired with all the others; default true. */
+  readonly paired?: boolean;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -108,14 +112,14 @@ export async function startNeighbourhood(options: NeighbourhoodOptions): Promise
   const { ports } = await ask(lines, { kind: 'start-lines', lines: orders }, 'lines-ready', patience);
 
   const started = await Promise.allSettled(
-    options.households.map(async ({ name, down, config = {} }, i) =>
+    options.households.map(async ({ name, down, sharesLineOf, config = {} }, i) =>
       owned.use(
         await Household.start({
           name,
           folder: join(folder, `household-${i + 1}`),
           command,
           down,
-          lineHost: lineHost(i),
+          lineHost: lineHost(sharesLineOf ?? i),
           ports,
           config,
           clock,
@@ -130,7 +134,7 @@ export async function startNeighbourhood(options: NeighbourhoodOptions): Promise
   });
   const pids = households.flatMap(({ pid }) => pid ?? []);
   lines.send({ kind: 'guard', pids, folder } satisfies ToProcess);
-  await pair(households, { ...patience, bound: PAIRED_BOUND_MS });
+  if (options.paired !== false) await pair(households, patience);
   const processes = owned.move();
   return {
     folder,
@@ -166,19 +170,31 @@ async function ask<K extends FromProcess['kind']>(
   return await within(order.kind, patience, Promise.race([answered, child.untimely()]));
 }
 
-/** The first household joins all the others, at their invitation, and waits until each makes it an offer. */
-async function pair(
+/**
+ * The first household joins all the others, at their invitation, and waits until each makes it an offer.
+ * @throws LinepoolError `demo_failed`
+ */
+export async function pair(
   [borrower, ...lenders]: readonly Household[],
-  patience: Parameters<typeof within>[1],
+  { clock, signal }: Pick<NeighbourhoodOptions, 'clock' | 'signal'>,
 ): Promise<void> {
   if (borrower === undefined || lenders.length === 0) return;
   const invitations = await Promise.all(
     lenders.map((lender) => lender.runJson<{ invitation: string }>('invite')),
   );
   await Promise.all(invitations.map(({ invitation }) => borrower.runJson('join', invitation)));
+  await untilOffered(borrower, lenders.length, { clock, signal });
+}
+
+/** Waits until so many neighbours are up and offer something. @throws LinepoolError `demo_failed` */
+export async function untilOffered(
+  borrower: Household,
+  lenders: number,
+  means: Pick<NeighbourhoodOptions, 'clock' | 'signal'>,
+): Promise<void> {
+  const patience = { ...means, bound: PAIRED_BOUND_MS };
   await waitUntil('every neighbour makes an offer', patience, async () => {
     const neighbours = await borrower.control.neighbours();
-    const offering = neighbours.filter(({ up, offer }) => up && (offer?.bytesPerSecond ?? 0) > 0);
-    return offering.length === lenders.length;
+    return neighbours.filter(({ up, offer }) => up && (offer?.bytesPerSecond ?? 0) > 0).length === lenders;
   });
 }
