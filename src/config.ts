@@ -68,7 +68,7 @@ const SECTIONS = {
       ],
       'Who may use it. Everybody else is refused.',
     ),
-    max_connections: key(z.int().min(1), 1024, 'Client connections at once; more wait to be accepted.'),
+    max_connections: key(z.int().min(1), 1024, 'Client connections at once; more are refused.'),
     max_header_bytes: key(size, '64 KiB', 'Largest request head.'),
     header_timeout: key(time, '30 s', 'How long a client may take for its request head.'),
     idle_timeout: key(time, '75 s', 'How long an idle kept-alive client connection stays open.'),

@@ -22,7 +22,7 @@ import { publishRunFile } from './control/runfile.ts';
 import { systemClock } from './core/clock.ts';
 import { LinepoolError } from './core/errors.ts';
 import { Events } from './core/events.ts';
-import { type Authority, formatAuthority } from './core/target.ts';
+import { formatAuthority, parseAuthority } from './core/target.ts';
 import { MIB } from './core/units.ts';
 import type { PlanSettings } from './download/plan-state.ts';
 import { Register } from './download/register.ts';
@@ -37,6 +37,7 @@ import type { DialOptions } from './paths/dial.ts';
 import { Health } from './paths/health.ts';
 import { NeighbourLines } from './paths/neighbour-lines.ts';
 import { OwnLine } from './paths/own-line.ts';
+import { OwnDoors } from './proxy/own-doors.ts';
 import { pooling } from './proxy/pooled.ts';
 import { Proxy } from './proxy/server.ts';
 
@@ -168,7 +169,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   );
 
   // The front door must not lead to our own other doors.
-  const ourDoors = new Set<string>();
+  const ourDoors = new OwnDoors();
   const proxy = owned.use(
     await Proxy.open(
       {
@@ -182,7 +183,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         responseTimeout: config.line.response_timeout,
         dial,
         pseudonym: `linepool-${shortId(identity.id).toLowerCase()}`,
-        forbidden: (authority: Authority) => ourDoors.has(formatAuthority(authority)),
+        forbidden: (authority) => ourDoors.has(authority),
       },
       { clock, events, consider },
     ),
@@ -217,7 +218,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   );
   controlAddress = control.address;
   const proxyAddresses = proxy.addresses.map(formatAuthority);
-  for (const address of [controlAddress, ...proxyAddresses]) ourDoors.add(address);
+  for (const door of [parseAuthority(controlAddress), ...proxy.addresses]) ourDoors.add(door);
   owned.use(
     publishRunFile(stateDir, {
       pid: process.pid,

@@ -167,7 +167,8 @@ export function asLinepoolError(thrown: unknown): LinepoolError {
   const foreign = (thrown as NodeJS.ErrnoException).code ?? '';
   const known = FOREIGN[foreign];
   if (known !== undefined) return new LinepoolError(known, `(${foreign})`, { cause: thrown });
-  if (foreign.startsWith('HPE_')) return new LinepoolError('bad_response', `(${foreign})`, { cause: thrown });
+  if (foreign.startsWith('HPE_') || thrown.name === 'HTTPParserError')
+    return new LinepoolError('bad_response', `(${foreign})`, { cause: thrown });
   if (/^(ERR_TLS_CERT|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|ERR_TLS_CERT_ALTNAME)/.test(foreign)) {
     return new LinepoolError('tls_certificate', `(${foreign})`, { cause: thrown });
   }

@@ -56,6 +56,7 @@ export function parseTarget(text: string): Target {
   const match = /^(https?):\/\/([^/?#]*)/i.exec(text);
   if (match === null) return refuse('not an absolute http or https address');
   const authority = match[2] ?? '';
+  if (authority === '') return refuse('no host');
   if (authority.includes('@')) return refuse('credentials in the address are not accepted');
   // Bytes of 0x80 and more arrive as the characters of the same number and leave the same way.
   if (/[^\x21-\x7e\x80-\xff]|\\/.test(text))

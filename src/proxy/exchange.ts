@@ -325,15 +325,13 @@ function wantsOwnConnection(error: Error): boolean {
 
 /** The error with what only this file can know: whose doing it is that undici or node:http complain. */
 function named(error: unknown): LinepoolError {
-  const { code, message, name } = error as NodeJS.ErrnoException;
+  const { code, message } = error as NodeJS.ErrnoException;
   switch (code) {
     case 'UND_ERR_INVALID_ARG':
     case 'ERR_INVALID_CHAR':
     case 'ERR_UNESCAPED_CHARACTERS':
       return new LinepoolError('bad_request', message, { cause: error });
     default:
-      // undici's parser errors have a name only.
-      if (name === 'HTTPParserError') return new LinepoolError('bad_response', message, { cause: error });
       return asLinepoolError(error);
   }
 }
