@@ -33,6 +33,8 @@ export interface ExchangeHost {
   carried(bytes: Bytes): void;
   /** It was refused, or cut. */
   refused(error: LinepoolError): void;
+  /** Resets the origin's connection that it runs on. */
+  reset(exchange: FetchExchange): void;
 }
 
 type State =
@@ -203,8 +205,10 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
     if (kind === 'over') return;
     this.#state = { kind: 'over' };
     this.#stack.dispose();
-    // Does nothing once the response has come whole.
-    if (reason !== STOPPED) this.#controller?.abort(reason);
+    if (reason === STOPPED || this.#controller === undefined) return;
+    // undici alone would end the connection in good order, and the origin go on sending for a round trip.
+    this.#host.reset(this);
+    this.#controller.abort(reason);
   }
 }
 

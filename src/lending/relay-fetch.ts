@@ -116,6 +116,12 @@ export class FetchConnection implements Carried, ExchangeHost {
     this.#relay.onRefused(this.#borrower, error);
   }
 
+  reset(exchange: FetchExchange): void {
+    for (const { exchanges, socket } of this.#lines.values()) {
+      if (exchanges.has(exchange)) socket?.resetAndDestroy();
+    }
+  }
+
   #enter(exchange: FetchExchange): void {
     const { response } = exchange;
     this.#exchanges.set(exchange, this.#borrower.begin());

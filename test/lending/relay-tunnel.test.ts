@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { createServer, type Socket } from 'node:net';
+import { duplexPair } from 'node:stream';
 import { test } from 'node:test';
 import { connect as tlsConnect } from 'node:tls';
 import { KIB, MIB } from '../../src/core/units.ts';
@@ -97,6 +99,34 @@ test('the origin may end first', async () => {
   await peer.closed;
   await (await origin.peer()).closed;
   assert.deepEqual(origin.errors, []);
+});
+
+test('what waits for its rate still arrives when both sides have said that they are done', async () => {
+  await using origin = await RawOrigin.open(async (peer) => {
+    peer.end();
+    await peer.ended;
+  });
+  await using line = await startLentLine({ policy: { ...ON, rate: 400_000 } });
+  await using peer = await tunnel(line, origin.port);
+  peer.send(Buffer.from(patternAt(0, 200_000))).end();
+  const there = await origin.peer();
+  const got = await there.rest();
+  assert.equal(got.length, 200_000);
+  assert.ok(isPattern(got, 0));
+  assert.equal(there.error, undefined);
+});
+
+test('switching lending off refuses a tunnel that is only being opened', async () => {
+  await using line = await startLentLine();
+  const [borrower] = line.borrowers;
+  const lease = await borrower.lease('https://127.0.0.1:443');
+  const [ours, theirs] = duplexPair();
+  const request = { url: '127.0.0.1:443', rawHeaders: ['Linepool-Lease', lease] } as IncomingMessage;
+  line.lender.connect(borrower.neighbour, request, ours, Buffer.alloc(0));
+  line.lender.setPolicy(OFF);
+  const [said] = (await once(theirs, 'data')) as [Buffer];
+  assert.match(said.toString(), /^HTTP\/1\.1 503 [^]*lending_off/);
+  assert.equal(line.lender.status().borrowers[0]?.connections, 0);
 });
 
 test('large amounts pass unchanged, both ways at once', async () => {

@@ -128,6 +128,23 @@ test('who comes back after a while has earned nothing meanwhile', async () => {
   assert.ok(late.total > 450_000, `${late.total}`);
 });
 
+test('neither has a connection that comes back, against others of its borrower', async () => {
+  const { clock, shaper } = setUp(1_000_000);
+  const borrower = shaper.borrower(1_000_000);
+  let late = 0;
+  const gate = borrower.gate((bytes) => {
+    late += bytes;
+    gate.ask(CHUNK);
+  });
+  const busy = new Greedy(borrower, clock);
+  await run(clock, 10_000);
+  const before = busy.total;
+  gate.ask(CHUNK);
+  await run(clock, 1_000);
+  assert.ok(busy.total - before > 450_000, `${busy.total - before}`);
+  assert.ok(late > 450_000, `${late}`);
+});
+
 test('a change of rate holds at once; at zero nothing passes, and no timer waits', async () => {
   const { clock, shaper } = setUp(1_000_000);
   const one = new Greedy(shaper.borrower(9e9), clock);
