@@ -128,7 +128,7 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#state.kind === 'discarding') this.#stop(STOPPED);
     else if (this.#state.kind === 'flowing') this.#breakOff(this.#state.carriage);
-    else this.fail(lossOf(error));
+    else this.fail(asLinepoolError(error));
   }
 
   #beginSpan(controller: Dispatcher.DispatchController, headers: RawHeaders): void {
@@ -213,9 +213,3 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
 }
 
 const STOPPED = new LinepoolError('interrupted', 'the fetch is over');
-
-/** undici's parser often gives its errors no code, only a name. */
-const lossOf = (error: Error): LinepoolError =>
-  error.name === 'HTTPParserError'
-    ? new LinepoolError('bad_response', '', { cause: error })
-    : asLinepoolError(error);
