@@ -54,6 +54,8 @@ interface Connection {
   readonly tcp: Socket;
   /** True when it takes no more answers. */
   over: boolean;
+  /** Those that have not ended. */
+  readonly exchanges: Set<Exchange>;
 }
 
 /** Large enough that a core moves hundreds of MB/s, small enough that `bodyBytes` tells something. */
@@ -82,8 +84,10 @@ export async function startOrigin(options: OriginOptions): Promise<RunningOrigin
     const asked = { method, path, headers, connection: connection.number, nth };
     const exchange = { asked, answer: respond(asked), bodyBytes: 0, ended: false };
     options.onExchange?.(exchange);
+    connection.exchanges.add(exchange);
     response.once('close', () => {
       exchange.ended = true;
+      connection.exchanges.delete(exchange);
     });
     request.resume();
     deliver(exchange, response, connection, options.clock);
@@ -103,7 +107,12 @@ export async function startOrigin(options: OriginOptions): Promise<RunningOrigin
     accepted += 1;
     // Beneath TLS there is another socket, the only one that can be reset.
     const tcp = [...open].find(({ remotePort }) => remotePort === socket.remotePort) ?? socket;
-    connections.set(socket, { number: accepted, socket, tcp, over: false });
+    const exchanges = new Set<Exchange>();
+    connections.set(socket, { number: accepted, socket, tcp, over: false, exchanges });
+    // An answer that still waits its turn behind another is not told that its connection is gone.
+    socket.once('close', () => {
+      for (const exchange of exchanges) exchange.ended = true;
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
