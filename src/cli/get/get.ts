@@ -7,9 +7,9 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../../core/clock.ts';
-import { LinepoolError } from '../../core/errors.ts';
+import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
 import { type SpanSet, sizeOf, subtract } from '../../core/span.ts';
-import type { Bytes, Milliseconds } from '../../core/units.ts';
+import { type Bytes, formatBytes, type Milliseconds } from '../../core/units.ts';
 import { formatChecksum, verifyFile } from './checksum.ts';
 import { draw, type Terminal } from './drawer.ts';
 import { partOf } from './journal.ts';
@@ -124,7 +124,7 @@ async function fetchToFile(
   } catch (error) {
     await sink.abort();
     // The engine tells it in other words; the sink knows the file.
-    throw sink.error ?? error;
+    throw sayingWhatIsKept(sink.error ?? asLinepoolError(error), file, head, sizeOf(sink.written));
   }
   const bytes = sizeOf(sink.written);
   refuseHoles(file, head, sink.written);
@@ -182,6 +182,16 @@ async function openSink(
       ? undefined
       : done.reduce<SpanSet>(subtract, head.totalBytes === 0 ? [] : [{ start: 0, end: head.totalBytes }]);
   return { sink, missing, resumedBytes: sizeOf(done) };
+}
+
+/** The same failure, with what can be done about the part that came; `interrupted` says so itself. */
+function sayingWhatIsKept(error: LinepoolError, file: string, head: Head, bytes: Bytes): LinepoolError {
+  const resumable = head.ranges && head.validator !== undefined && head.totalBytes !== undefined;
+  if (!resumable || bytes === 0 || ['interrupted', 'origin_changed', 'internal'].includes(error.code))
+    return error;
+  const kept = `${formatBytes(bytes)} are kept in ${partOf(file)}: -C goes on from there.`;
+  const detail = error.detail === '' ? kept : `${error.detail}. ${kept}`;
+  return new LinepoolError(error.code, detail, { cause: error });
 }
 
 /** The engine has said that all is there: the file must not get its name on its word alone. */

@@ -222,7 +222,7 @@ describe('get', () => {
     it('goes on after Ctrl-C, which says how', async () => {
       const { code, err } = await interrupt('SIGINT');
       assert.equal(code, 130);
-      assert.match(err, /linepool: Interrupted\. Run it again with -C to go on\.\n$/);
+      assert.match(err, /linepool: Interrupted\. Run it again; a download goes on with -C\.\n$/);
       assert.equal((await get(`${base}/slow`, '-C')).code, 0);
       isWhole('slow');
     });
