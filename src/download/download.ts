@@ -20,7 +20,7 @@ import { Lanes } from './lanes.ts';
 import { type LineView, linesOf } from './line-view.ts';
 import { startPlan, step } from './plan.ts';
 import type { AskId, PlanCommand, PlanEvent, PlanState } from './plan-state.ts';
-import { pathOf, rateOf } from './plan-state.ts';
+import { isResting, pathOf, rateOf } from './plan-state.ts';
 import { Received } from './received.ts';
 import { UNKNOWN_RATE } from './throughput.ts';
 
@@ -235,15 +235,9 @@ export class Download {
 
   #tick(): void {
     const now = this.#clock.now();
-    // A sink that pushes back makes every path silent; that is not the paths' fault.
-    if (
-      this.#lanes.isPaused ||
-      this.#running?.paused === true ||
-      this.#plan.horizon <= this.#plan.delivered
-    ) {
-      this.#heardAt = now;
-      if (this.#lanes.isPaused) return;
-    }
+    // A sink that pushes back, or has what it takes for now, makes every path silent: that is not their fault.
+    if (this.#lanes.isPaused || this.#running?.paused === true || isResting(this.#plan)) this.#heardAt = now;
+    if (this.#lanes.isPaused) return;
     if (now - this.#heardAt > this.options.silenceTimeout) {
       this.fail(new LinepoolError('response_timeout'));
       return;

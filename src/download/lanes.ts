@@ -36,6 +36,8 @@ export interface LaneListener {
 
 interface OpenLane {
   readonly lane: Lane;
+  /** True when something came over it since it last broke. */
+  brought: boolean;
   readonly fetches: Map<AskId, RangeFetch>;
 }
 
@@ -61,11 +63,7 @@ export class Lanes {
   /** Queues a request on the path's lane, opening one when there is none. */
   ask(path: Path, id: AskId, span: Span, bytesWanted: Bytes): void {
     const { target, total, validator, ownHeaders, neighbourHeaders } = this.#wanted;
-    let open = this.#open.get(path.id);
-    if (open === undefined) {
-      open = { lane: path.lane(target.origin, { bytesWanted }), fetches: new Map() };
-      this.#open.set(path.id, open);
-    }
+    const open = this.#open.get(path.id) ?? this.#openLane(path, bytesWanted);
     const { lane, fetches } = open;
     const headers = path.id === OWN ? ownHeaders : neighbourHeaders;
     const done = (): void => {
@@ -77,8 +75,10 @@ export class Lanes {
       {
         proven: () => this.#listener.proven(path.id),
         data: (offset, chunk) => {
+          open.brought = true;
           this.#listener.data(path.id, offset, chunk);
-          if (fetch.isOver || this.#accepts(fetch.at)) return;
+          // At its end it is not held back: that would hold those behind it on the lane, for good.
+          if (fetch.isOver || fetch.at >= fetch.end || this.#accepts(fetch.at)) return;
           this.#paused.add(fetch);
           fetch.pause();
         },
@@ -88,13 +88,23 @@ export class Lanes {
           done();
         },
         failed: (error, retryAfterMs) => {
-          this.#listener.failed(path.id, id, fetch.at > span.start, error, retryAfterMs);
+          // A server may close a connection after any response; then it is the next request that fails.
+          const { brought } = open;
+          open.brought = false;
+          this.#listener.failed(path.id, id, brought, error, retryAfterMs);
           done();
         },
       },
     );
     fetches.set(id, fetch);
     fetch.send(lane);
+  }
+
+  #openLane(path: Path, bytesWanted: Bytes): OpenLane {
+    const lane = path.lane(this.#wanted.target.origin, { bytesWanted });
+    const open = { lane, brought: false, fetches: new Map<AskId, RangeFetch>() };
+    this.#open.set(path.id, open);
+    return open;
   }
 
   /** The next byte that the span will bring; undefined when it is over. */

@@ -45,7 +45,7 @@ export interface PathState {
   readonly heardAt: Milliseconds;
   /** True when the head of a part came and was checked: it has ranges. */
   readonly proven: boolean;
-  /** True when it has brought a whole part: what is running may be given up for it. */
+  /** True when it has brought enough of a part: what is running may be given up for it. */
   readonly reliable: boolean;
   /** Stalls and failures in a row; each doubles the time on the bench. */
   readonly strikes: number;
@@ -200,6 +200,12 @@ export function openHoles(state: PlanState): SpanSet {
   }
   return out.filter((hole) => lengthOf(hole) > 0);
 }
+
+/** True when paths could bring more and nothing is asked of any: they wait for the client to move on. */
+export const isResting = (state: PlanState): boolean =>
+  state.running === undefined &&
+  state.paths.some(isReady) &&
+  state.paths.every((path) => path.asks.length === 0);
 
 /** What of the span was not there before the download began. */
 export const lacking = (state: PlanState, part: Span): SpanSet =>

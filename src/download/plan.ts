@@ -52,6 +52,8 @@ import { flowing, idle, observed, throughput } from './throughput.ts';
 export const MOST_ASKS_EACH = 32;
 /** … and on one that has brought nothing yet: an origin that refuses is not to be asked a dozen times first. */
 const UNPROVEN_ASKS = 2;
+/** A request that brings so much before it breaks was worth it. */
+const WORTH_BYTES: Bytes = 16_384;
 /** How long the running response is left alone before others take over: enough for them to prove themselves. */
 const CARVE_MS: Milliseconds = 250;
 /** … and this part of the time that the window holds. */
@@ -163,7 +165,6 @@ function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState
       return withPath(next, {
         ...after,
         asks,
-        reliable: true,
         strikes: 0,
         flow: asks.length === 0 && next.running?.path !== path.id ? idle(after.flow) : after.flow,
       });
@@ -225,7 +226,8 @@ function progressed(state: PlanState, id: PathId, ask: AskId, at: Bytes, now: Mi
     flow = flowing(flow, now);
   } else flow = observed(flow, now, at - before.at, answerDue(state, path));
   const asks = path.asks.map((one) => (one.id === ask ? { ...one, at: Math.min(at, one.end) } : one));
-  return withPath(state, { ...path, asks, flow, latencyMs, latencyKnown, heardAt: now });
+  const reliable = path.reliable || at - before.start >= state.settings.leastBytes;
+  return withPath(state, { ...path, asks, flow, latencyMs, latencyKnown, heardAt: now, reliable });
 }
 
 /** When the path could first have brought something of what it is to bring next; a queue that ran dry is not slowness. */
@@ -260,7 +262,7 @@ function failed(
   }
   const asks = path.asks.filter((one) => one.id !== askId);
   // What brought much before it broke is not failing in a row.
-  const strikes = ask.at - ask.start >= state.settings.leastBytes ? 1 : path.strikes + 1;
+  const strikes = ask.at - ask.start >= WORTH_BYTES ? 1 : path.strikes + 1;
   return withPath({ ...state, holes: union(state.holes, span(ask.at, ask.end)) }, { ...path, asks, strikes });
 }
 

@@ -29,6 +29,8 @@ export interface Question {
   readonly ownRate: BytesPerSecond | undefined;
   /** What the neighbours that could be used offer now, together. */
   readonly offered: BytesPerSecond;
+  /** True when there is memory for one more window. */
+  readonly memory: boolean;
   /** True when this origin has lately refused ranges to us. */
   readonly refusesRanges: boolean;
 }
@@ -81,6 +83,7 @@ export function verdict(q: Question): Verdict {
   if (fieldValues(q.headers, 'content-type').some((value) => /^multipart\/byteranges/i.test(value.trim()))) {
     return pass('several ranges', length);
   }
+  if (!q.memory) return pass('too many downloads at once', length);
   if (q.ownRate !== undefined) {
     const left = lengthOf(part.span) * 1000;
     const savingMs = left / q.ownRate - left / (q.ownRate + q.offered) - SET_UP_MS;

@@ -13,19 +13,37 @@ import type { Span } from '../core/span.ts';
 import type { Bytes } from '../core/units.ts';
 import type { Sink } from './sink.ts';
 
+/**
+ * What a download may hold beyond what it has committed itself to: a chunk of the running response, which is passed on
+ * whatever the window is, and the client's socket buffer in front of it.
+ */
+export const PASSING_BYTES: Bytes = 131_072;
+/** Downloads that always find room to begin; more begin while there is room. */
+const SURE_TO_BEGIN = 8;
+
 /** The memory that all windows share. */
 export class WindowBudget {
   readonly capBytes: Bytes;
   readonly #eachBytes: Bytes;
+  /** Kept free for those that have not begun yet. */
+  readonly #reserveBytes: Bytes;
   readonly #shares = new Set<WindowShare>();
   #peak: Bytes = 0;
 
   constructor(options: { readonly capBytes: Bytes; readonly eachBytes: Bytes }) {
     this.capBytes = options.capBytes;
     this.#eachBytes = Math.min(options.eachBytes, options.capBytes);
+    this.#reserveBytes = Math.min(SURE_TO_BEGIN * PASSING_BYTES, options.capBytes / 2);
   }
 
-  /** A part for one more download; leave it when the download ends. */
+  /** True when one more download may join. */
+  get hasRoom(): boolean {
+    let sum = (this.#shares.size + 1) * PASSING_BYTES;
+    for (const share of this.#shares) sum += share.committedBytes;
+    return sum <= this.capBytes;
+  }
+
+  /** A part for one more download, when there `hasRoom`; leave it when the download ends. */
   join(): WindowShare {
     const share = new WindowShare(this);
     this.#shares.add(share);
@@ -52,8 +70,10 @@ export class WindowBudget {
   allow(committed: Bytes): Bytes {
     let others = -committed;
     for (const share of this.#shares) others += share.committedBytes;
-    const fair = Math.min(this.#eachBytes, Math.floor(this.capBytes / Math.max(1, this.#shares.size)));
-    return Math.max(committed, Math.min(fair, this.capBytes - others));
+    const shares = Math.max(1, this.#shares.size);
+    const room = this.capBytes - Math.max(this.#reserveBytes, shares * PASSING_BYTES);
+    const fair = Math.min(this.#eachBytes, Math.floor(room / shares));
+    return Math.max(committed, Math.min(fair, room - others));
   }
 
   noteHeld(): void {

@@ -31,15 +31,14 @@ export function clientLane(
   client.on('connectionError', () => undefined);
   return {
     dispatch(path, headers, handler) {
-      client.dispatch(
-        {
-          method: 'GET',
-          path: options.pathOnWire?.(path) ?? path,
-          headers: options.headersOnWire?.(headers) ?? [...headers],
-          blocking: false,
-        },
-        handler,
-      );
+      const request = {
+        method: 'GET',
+        path: options.pathOnWire?.(path) ?? path,
+        headers: options.headersOnWire?.(headers) ?? [...headers],
+        blocking: false,
+      } as const;
+      // Often called from a handler that is told of an error; the client asserts that none of them asks for more.
+      queueMicrotask(() => void client.dispatch(request, handler));
     },
     destroy(reason) {
       // Mostly called from a handler of the client itself, which must return before it is destroyed. The promise

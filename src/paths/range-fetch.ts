@@ -191,7 +191,7 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
     this.#listener.proven();
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state.kind !== 'flowing') return;
     const offset = this.#at;
     const room = this.#end - offset;
@@ -200,7 +200,10 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
     this.#listener.data(offset, part);
     if (this.isOver || this.#at < this.#end) return;
     if (chunk.length > room && this.#end === this.#wanted.span.end) {
-      this.#fail(new LinepoolError('span_length', '(more came than was asked for)'), undefined);
+      const error = new LinepoolError('span_length', '(more came than was asked for)');
+      this.#fail(error, undefined);
+      // Nobody knows when it would end, and others wait behind it.
+      controller.abort(error);
       return;
     }
     // The end was brought forward: the rest of the response is reset.

@@ -71,6 +71,7 @@ export function pooling(options: PoolingOptions, rooms: PoolingRooms): Consider 
   return (head) => {
     const usable = rooms.neighbours.neighbours().filter((path) => isUsable(path, head, rooms));
     const result = verdict({
+      memory: rooms.budget.hasRoom,
       method: head.method,
       scheme: head.target.origin.scheme,
       requestHeaders: head.requestHeaders,
