@@ -1,0 +1,219 @@
+/**
+ * The figures: what the measurements of a scenario come to, and whether its bars held. Pure.
+ *
+ *     efficiency = what came per second pooled / sum of what each line reached alone in the same round
+ */
+import { type Bytes, type BytesPerSecond, GIB, MIB, type Milliseconds } from '../src/core/units.ts';
+import type { Sample, Transfer } from './measure.ts';
+import type { PooledRun, Result, Round } from './results.ts';
+import type { Bar, FigureName, PoolScheme, Scenario } from './scenario.ts';
+
+export interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
+  readonly values: readonly number[];
+}
+
+export interface Judged {
+  readonly figure: FigureName;
+  readonly bar: string;
+  readonly value: number | null;
+  readonly held: boolean;
+}
+
+export interface Figures {
+  readonly scenario: string;
+  readonly rounds: number;
+  readonly aloneMbit: readonly number[];
+  readonly aria2Ms: Spread | null;
+  readonly mptcpMs: Spread | null;
+  readonly schemes: Readonly<Partial<Record<PoolScheme, SchemeFigures>>>;
+  readonly bars: readonly Judged[];
+  readonly allRight: boolean;
+  readonly held: boolean;
+}
+
+export interface SchemeFigures {
+  readonly ms: Spread;
+  readonly efficiency: Spread;
+  /** Of the own line alone: above 1 is faster. */
+  readonly ofOwn: Spread;
+  readonly windowMiB: Spread | null;
+  readonly twicePart: Spread | null;
+  readonly lastPartRate: Spread | null;
+  readonly longestGapMs: Spread | null;
+  readonly cpuPerGiB: Spread;
+  readonly cpuMs: Readonly<Record<string, number>>;
+}
+
+/** The end of a file whose rate is compared with that of the whole. */
+const LAST_PART = 0.05;
+/** TCP's payload of a packet of 1500 bytes, with time stamps. */
+const PAYLOAD = 1448 / 1500;
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+const percentile = (values: readonly number[], part: number): number =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ??
+  Number.NaN;
+
+const spread = (values: readonly number[]): Spread => ({
+  median: median(values),
+  least: Math.min(...values),
+  most: Math.max(...values),
+  values,
+});
+
+const spreadOf = (values: readonly (number | undefined)[]): Spread | null => {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? null : spread(known);
+};
+
+export const goodput = ({ bytes, ms }: Transfer): BytesPerSecond => (bytes * 1000) / ms;
+
+/** What all lines could have carried of files, in the first `ms` of the scenario's weather. */
+export function carriable({ lines }: Scenario, ms: Milliseconds): Bytes {
+  let bytes = 0;
+  for (const { down, trace } of lines) {
+    if (trace === undefined) bytes += (down * ms) / 1000;
+    else
+      for (let n = 0, at = 0; at < ms; n += 1, at += trace.every)
+        bytes += ((trace.down[n % trace.down.length] ?? 0) * Math.min(trace.every, ms - at)) / 1000;
+  }
+  return bytes * PAYLOAD;
+}
+
+function efficiency(scenario: Scenario, round: Round, run: PooledRun): number {
+  if (scenario.lines.some(({ trace }) => trace !== undefined)) return run.bytes / carriable(scenario, run.ms);
+  return goodput(run) / round.alone.reduce((sum, line) => sum + goodput(line), 0);
+}
+
+/** When the client had that many bytes. */
+function timeOf(samples: readonly Sample[], bytes: Bytes): Milliseconds {
+  let before: Sample | undefined;
+  for (const sample of samples) {
+    if (sample.delivered >= bytes) {
+      if (before === undefined || sample.delivered === before.delivered) return sample.ms;
+      const part = (bytes - before.delivered) / (sample.delivered - before.delivered);
+      return before.ms + part * (sample.ms - before.ms);
+    }
+    before = sample;
+  }
+  return before?.ms ?? 0;
+}
+
+/** The rate at which the last bytes came, over the rate of all. */
+export function lastPartRate({ samples, bytes }: Pick<PooledRun, 'samples' | 'bytes'>): number {
+  const first = timeOf(samples, 1);
+  const end = timeOf(samples, bytes);
+  const last = end - timeOf(samples, bytes * (1 - LAST_PART));
+  return (LAST_PART * (end - first)) / Math.max(1, last);
+}
+
+/** The longest time in which the client got nothing, once it had begun to get something. */
+export function longestGapMs({ samples }: Pick<PooledRun, 'samples'>): Milliseconds {
+  let longest = 0;
+  let since: Sample | undefined;
+  for (const sample of samples) {
+    if (sample.delivered === 0) continue;
+    if (since === undefined || sample.delivered > since.delivered) {
+      if (since !== undefined) longest = Math.max(longest, sample.ms - since.ms);
+      since = sample;
+    }
+  }
+  return longest;
+}
+
+function schemeFigures(scenario: Scenario, result: Result, scheme: PoolScheme): SchemeFigures {
+  const runs = result.rounds.flatMap((round) =>
+    round.pooled.filter((run) => run.scheme === scheme).map((run) => ({ round, run })),
+  );
+  const each = (figure: (run: PooledRun, round: Round) => number): Spread =>
+    spread(runs.map(({ run, round }) => figure(run, round)));
+  const some = (figure: (run: PooledRun) => number | undefined): Spread | null =>
+    spreadOf(runs.map(({ run }) => figure(run)));
+  const inOrder = scenario.via === 'proxy' && scenario.downloads === 1;
+  const names = new Set(runs.flatMap(({ run }) => Object.keys(run.cpuMs)));
+  return {
+    ms: each((run) => run.ms),
+    efficiency: each((run, round) => efficiency(scenario, round, run)),
+    ofOwn: each((run, { alone: [own] }) => (own === undefined ? Number.NaN : goodput(run) / goodput(own))),
+    windowMiB: some((run) => (run.peakWindowBytes === undefined ? undefined : run.peakWindowBytes / MIB)),
+    twicePart: some((run) => (run.bytesTwice === undefined ? undefined : run.bytesTwice / run.bytes)),
+    lastPartRate: some((run) => (inOrder ? lastPartRate(run) : undefined)),
+    longestGapMs: some((run) => (inOrder ? longestGapMs(run) : undefined)),
+    cpuPerGiB: each((run) => {
+      const ms = Object.entries(run.cpuMs).reduce((sum, [name, ms]) => sum + (name === 'wire' ? 0 : ms), 0);
+      return (ms / 1000 / run.bytes) * GIB;
+    }),
+    cpuMs: Object.fromEntries(
+      [...names].map((name) => [name, median(runs.map(({ run }) => run.cpuMs[name] ?? 0))]),
+    ),
+  };
+}
+
+/** Judges everything that was measured. */
+export function figuresOf(scenario: Scenario, result: Result): Figures {
+  const { rounds } = result;
+  const schemes = Object.fromEntries(
+    scenario.schemes.map((scheme) => [scheme, schemeFigures(scenario, result, scheme)]),
+  ) as Figures['schemes'];
+  const partial = {
+    scenario: scenario.name,
+    rounds: rounds.length,
+    aloneMbit: scenario.lines.map((_, i) =>
+      median(
+        rounds.map(({ alone }) => (alone[i] === undefined ? Number.NaN : (goodput(alone[i]) * 8) / 1e6)),
+      ),
+    ),
+    aria2Ms: spreadOf(rounds.map(({ aria2 }) => aria2?.ms)),
+    mptcpMs: spreadOf(rounds.map(({ mptcp }) => mptcp?.ms)),
+    schemes,
+  };
+  const bars = scenario.bars.map((bar) => judge(bar, valueOf(bar.figure, partial, result)));
+  const allRight = rounds.every(({ pooled }) => pooled.every(({ isRight }) => isRight));
+  return { ...partial, bars, allRight, held: allRight && bars.every(({ held }) => held) };
+}
+
+/** A figure of the adaptive scheme; null when it was not measured. */
+function valueOf(
+  figure: FigureName,
+  { schemes, mptcpMs }: Pick<Figures, 'schemes' | 'mptcpMs'>,
+  { rounds }: Result,
+): number | null {
+  const { adaptive, fixed } = schemes;
+  if (adaptive === undefined) return null;
+  switch (figure) {
+    case 'aheadOfMptcp':
+      return mptcpMs === null ? null : mptcpMs.median / adaptive.ms.median;
+    case 'aheadOfFixed':
+      return fixed === undefined ? null : 1 - adaptive.ms.median / fixed.ms.median;
+    case 'smallLatency': {
+      const during = rounds.flatMap(({ pooled }) => pooled.flatMap(({ smallMs }) => smallMs));
+      const own = rounds.flatMap(({ ownSmallMs }) => ownSmallMs);
+      return during.length === 0 || own.length === 0 ? null : median(during) / median(own);
+    }
+    case 'longestGapMs':
+      return adaptive.longestGapMs === null ? null : percentile(adaptive.longestGapMs.values, 0.95);
+    case 'ofOwn':
+      return adaptive.ofOwn.median;
+    case 'efficiency':
+    case 'windowMiB':
+    case 'lastPartRate':
+    case 'twicePart':
+    case 'cpuPerGiB':
+      return adaptive[figure]?.median ?? null;
+  }
+}
+
+function judge(bar: Bar, value: number | null): Judged {
+  const text = 'atLeast' in bar ? `>= ${bar.atLeast}` : `<= ${bar.atMost}`;
+  const held = value !== null && ('atLeast' in bar ? value >= bar.atLeast : value <= bar.atMost);
+  return { figure: bar.figure, bar: text, value, held };
+}

@@ -1,0 +1,197 @@
+/**
+ * The lab's command line: `npm run lab -- list | run SCENARIO | matrix | clean`. It must leave nothing behind, and say in
+ * one line what is missing and how to mend it.
+ */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { type Calibration, calibrate, showCalibration } from './calibrate.ts';
+import { LabError } from './failure.ts';
+import { type Figures, figuresOf } from './figures.ts';
+import { claim, clean } from './namespaces.ts';
+import { RESULTS_FOLDER } from './places.ts';
+import { runScenario } from './run.ts';
+import type { Scenario } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+/** Programs that are needed, and the Debian package of each. */
+const NEEDED: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  nginx: 'nginx-light',
+  curl: 'curl',
+  aria2c: 'aria2',
+  cc: 'gcc libc6-dev',
+  cmp: 'diffutils',
+  mptcpize: 'mptcpize',
+  nsenter: 'util-linux',
+  setpriv: 'util-linux',
+  sysctl: 'procps',
+};
+
+const ROUNDS = 5;
+const QUICK_ROUNDS = 3;
+/** Of the bars, in the short matrix. */
+const EXIT_BAR = 1;
+const EXIT_CANNOT = 2;
+
+function isThere(program: string): boolean {
+  return [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      // Not in this folder.
+      return false;
+    }
+  });
+}
+
+function checkMachine(): void {
+  if (process.getuid?.() !== 0)
+    throw new LabError('The lab makes network namespaces, so it needs root: run it as root.');
+  const missing = Object.entries(NEEDED).filter(([program]) => !isThere(program));
+  if (missing.length > 0) {
+    const packages = [...new Set(missing.map(([, name]) => name))].join(' ');
+    const programs = missing.map(([program]) => program).join(', ');
+    throw new LabError(`The lab needs ${programs}: apt-get install --no-install-recommends ${packages}`);
+  }
+  try {
+    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
+  } catch {
+    throw new LabError('The lab needs /dev/net/tun: modprobe tun');
+  }
+}
+
+function find(name: string): Scenario {
+  const scenario = SCENARIOS.get(name);
+  if (scenario === undefined)
+    throw new LabError(`There is no scenario "${name}": npm run lab -- list shows them.`);
+  return scenario;
+}
+
+const say = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+
+const round = (_key: string, value: unknown): unknown =>
+  typeof value === 'number' ? Number(value.toPrecision(6)) : value;
+
+function show(figures: Figures): void {
+  for (const [scheme, { ms, efficiency, windowMiB }] of Object.entries(figures.schemes))
+    say(
+      `  ${scheme.padEnd(13)} ${(ms.median / 1000).toFixed(2)} s, efficiency ${efficiency.median.toFixed(3)} (${efficiency.least.toFixed(3)} to ${efficiency.most.toFixed(3)}), window ${windowMiB === null ? '-' : windowMiB.median.toFixed(1)} MiB`,
+    );
+  if (!figures.allRight) say('  WRONG OR MISSING BYTES');
+  for (const { figure, bar, value, held } of figures.bars)
+    say(
+      `  ${held ? 'held  ' : 'MISSED'} ${figure} ${bar}: ${value === null ? 'not measured' : value.toFixed(3)}`,
+    );
+}
+
+interface RunFlags {
+  readonly json?: boolean;
+  readonly runs?: string;
+  readonly keep?: boolean;
+}
+
+async function runAll(
+  scenarios: readonly Scenario[],
+  flags: RunFlags,
+  presetRounds: number,
+  signal: AbortSignal,
+) {
+  checkMachine();
+  const rounds = flags.runs === undefined ? presetRounds : Number(flags.runs);
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
+    throw new LabError(`--runs needs a number from 1 to 100, not "${flags.runs}".`);
+  using claimed = claim(flags.keep === true);
+  const all: Figures[] = [];
+  for (const scenario of scenarios) {
+    say(`${scenario.name}: ${scenario.says}`);
+    const figures = figuresOf(scenario, await runScenario(scenario, { rounds, signal, say }));
+    show(figures);
+    all.push(figures);
+  }
+  const held = all.every((figures) => figures.held);
+  say(`Every run is kept in ${RESULTS_FOLDER}${flags.keep === true ? `, logs in ${claimed.folder}` : ''}.`);
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ held, scenarios: all }, round)}\n`);
+  process.exitCode = held ? 0 : EXIT_BAR;
+}
+
+function program(signal: AbortSignal): Command {
+  const lab = new Command('lab')
+    .description('Neighbourhoods in network namespaces, with real processes, measured.')
+    .configureOutput({ outputError: () => undefined })
+    .exitOverride();
+  lab
+    .command('list')
+    .description('show the scenarios')
+    .action(() => {
+      for (const { name, says, quick } of SCENARIOS.values())
+        process.stdout.write(`${name.padEnd(20)} ${says}${quick ? ' (quick)' : ''}\n`);
+    });
+  lab
+    .command('run')
+    .description('measure one scenario')
+    .argument('<scenario>')
+    .option('--runs <number>', `rounds (default: ${ROUNDS})`)
+    .option('--keep', 'keep the logs of the last run')
+    .option('--json', 'print one JSON object as the last line')
+    .action(async (name: string, flags: RunFlags) => await runAll([find(name)], flags, ROUNDS, signal));
+  lab
+    .command('matrix')
+    .description('measure all scenarios')
+    .option('--quick', 'only those that tell most, in fewer rounds')
+    .option('--runs <number>', `rounds (default: ${ROUNDS}, quick ${QUICK_ROUNDS})`)
+    .option('--json', 'print one JSON object as the last line')
+    .action(async (flags: RunFlags & { quick?: boolean }) => {
+      const quick = flags.quick === true;
+      const scenarios = [...SCENARIOS.values()].filter((scenario) => !quick || scenario.quick);
+      await runAll(scenarios, flags, quick ? QUICK_ROUNDS : ROUNDS, signal);
+    });
+  lab
+    .command('wire')
+    .description('measure the wire itself: is a line what the scenario says?')
+    .option('--json', 'print one JSON object as the last line')
+    .action(async (flags: { json?: boolean }) => {
+      checkMachine();
+      using _claimed = claim(false);
+      const all: Calibration[] = [];
+      for (const congestion of ['bbr', 'cubic'] as const) {
+        const calibration = await calibrate(congestion, signal);
+        say(showCalibration(calibration));
+        all.push(calibration);
+      }
+      if (flags.json === true) process.stdout.write(`${JSON.stringify(all, round)}\n`);
+    });
+  lab
+    .command('clean')
+    .description('remove what an earlier run left over')
+    .action(async () => {
+      checkMachine();
+      const removed = await clean();
+      say(removed.length === 0 ? 'Nothing was left over.' : `Removed ${removed.join(', ')}.`);
+    });
+  return lab;
+}
+
+const interrupt = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => interrupt.abort(new LabError('Interrupted; everything was removed.')));
+}
+try {
+  await program(interrupt.signal).parseAsync(process.argv.slice(2), { from: 'user' });
+} catch (error) {
+  if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
+  else {
+    const message =
+      error instanceof CommanderError && error.code === 'commander.help'
+        ? 'A command is needed: npm run lab -- list'
+        : error instanceof Error
+          ? error.message
+          : String(error);
+    process.stderr.write(`${message.replaceAll('\n', ' ')}\n`);
+    if (!(error instanceof LabError || error instanceof CommanderError)) console.error(error);
+    process.exitCode = EXIT_CANNOT;
+  }
+}

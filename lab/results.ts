@@ -1,0 +1,90 @@
+/**
+ * What is kept of a run: everything that was measured in every round, as JSON files that the report is written from.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import type { Bytes, Milliseconds } from '../src/core/units.ts';
+import type { Sample, Transfer, Watched } from './measure.ts';
+import { REPOSITORY, RESULTS_FOLDER } from './places.ts';
+import type { PoolScheme } from './scenario.ts';
+
+/** One pooled download, or several at once. */
+export interface PooledRun {
+  readonly scheme: PoolScheme;
+  /** Of all of them, until the last had ended. */
+  readonly bytes: Bytes;
+  readonly ms: Milliseconds;
+  readonly isRight: boolean;
+  readonly codes: readonly (number | null)[];
+  readonly samples: readonly Sample[];
+  /** What the daemon says of it; several downloads summed. Missing where it does not know (`get`). */
+  readonly peakWindowBytes: Bytes | undefined;
+  readonly bytesTwice: Bytes | undefined;
+  /** Path name to bytes. */
+  readonly bytesByPath: Readonly<Record<string, Bytes>>;
+  /** Of the daemons by household, and of the wire; while the download ran. */
+  readonly cpuMs: Readonly<Record<string, Milliseconds>>;
+  /** How long small pages took meanwhile. */
+  readonly smallMs: readonly Milliseconds[];
+}
+
+export interface Round {
+  /** In the order of the lines. */
+  readonly alone: readonly Transfer[];
+  readonly aria2: Watched | undefined;
+  readonly mptcp: Watched | undefined;
+  readonly pooled: readonly PooledRun[];
+  /** How long small pages took during a download over the own line. */
+  readonly ownSmallMs: readonly Milliseconds[];
+}
+
+export interface Result {
+  readonly scenario: string;
+  readonly at: string;
+  readonly machine: string;
+  readonly commit: string;
+  readonly rounds: readonly Round[];
+}
+
+export function machine(): string {
+  const [cpu] = cpus();
+  return `${cpus().length} x ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
+}
+
+/** The commit, with a `+` when files differ from it. */
+export function commit(): string {
+  const git = (...args: readonly string[]): string => {
+    try {
+      return execFileSync('git', ['-C', REPOSITORY, ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
+    } catch {
+      // A checkout without git, or without the program: then nobody can know.
+      return '';
+    }
+  };
+  const short = git('rev-parse', '--short=12', 'HEAD');
+  return short === ''
+    ? 'unknown'
+    : `${short}${git('status', '--porcelain', '-uno', 'src') === '' ? '' : '+'}`;
+}
+
+/** Gives the file. */
+export function keep(result: Result): string {
+  mkdirSync(RESULTS_FOLDER, { recursive: true });
+  const file = join(RESULTS_FOLDER, `${result.at.replaceAll(/[:.]/g, '-')}-${result.scenario}.json`);
+  writeFileSync(file, `${JSON.stringify(result)}\n`);
+  return file;
+}
+
+/** The latest result of every scenario. */
+export function latestResults(): ReadonlyMap<string, Result> {
+  mkdirSync(RESULTS_FOLDER, { recursive: true });
+  const latest = new Map<string, Result>();
+  for (const name of readdirSync(RESULTS_FOLDER).sort()) {
+    if (!name.endsWith('.json')) continue;
+    const result = JSON.parse(readFileSync(join(RESULTS_FOLDER, name), 'utf8')) as Result;
+    latest.set(result.scenario, result);
+  }
+  return latest;
+}

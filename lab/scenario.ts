@@ -1,0 +1,114 @@
+/**
+ * A scenario: a neighbourhood, what happens in it, what is measured, and the bars that the figures are held to. The
+ * declarative form, checked when it is read; scenarios.ts holds the list, run.ts runs one. Pure.
+ */
+import { z } from 'zod';
+import { parseBytes, parseDuration, parseRate } from '../src/core/units.ts';
+
+const quantity = (read: (text: string) => number | undefined, example: string) =>
+  z.string().transform((text, context) => {
+    const value = read(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: `must be such as ${example}` });
+    return z.NEVER;
+  });
+const rate = quantity(parseRate, '"50 Mbit/s"');
+const time = quantity(parseDuration, '"10 ms"');
+const size = quantity(parseBytes, '"100 MB"');
+
+/** One household's line to the origin. */
+const Line = z.strictObject({
+  down: rate,
+  up: rate.default(parseRate('10 Mbit/s') ?? 0),
+  /** One way. */
+  delay: time,
+  jitter: time.default(0),
+  /** 0 to 1, each way. */
+  loss: z.number().min(0).max(0.5).default(0),
+  /** Of a queue that drops its tail, each way. Default: a tenth of a second of the rate, and no less than 20 packets. */
+  queue: size.optional(),
+  /** Rate of each next stretch of time, from the start of every measurement on; the last is followed by the first. */
+  trace: z.strictObject({ every: time, down: z.array(rate).min(2) }).optional(),
+  /** `ignores-ranges`: what answers at the end of this line sends the whole file whatever was asked for. */
+  origin: z.enum(['honest', 'ignores-ranges']).default('honest'),
+});
+
+/** Counted from the start of each pooled download. Households are numbered from 1, the borrower. */
+const Fault = z.discriminatedUnion('kind', [
+  /** Its daemon dies without a word. */
+  z.strictObject({ kind: z.literal('vanish'), household: z.int().min(2), at: time }),
+  /** Nothing comes over its line any more. */
+  z.strictObject({ kind: z.literal('stall'), household: z.int().min(2), at: time }),
+  /** Its line has another rate from now on. */
+  z.strictObject({ kind: z.literal('slow'), household: z.int().min(2), at: time, down: rate }),
+  /** Its daemon does not run before. */
+  z.strictObject({ kind: z.literal('join'), household: z.int().min(2), at: time }),
+]);
+
+export const SCHEMES = ['adaptive', 'fixed', 'proportional'] as const;
+export type PoolScheme = (typeof SCHEMES)[number];
+
+/** Figures that can be held to a bar; what they mean is in figures.ts. */
+export const FIGURES = [
+  'efficiency',
+  'ofOwn',
+  'aheadOfMptcp',
+  'aheadOfFixed',
+  'windowMiB',
+  'lastPartRate',
+  'twicePart',
+  'longestGapMs',
+  'smallLatency',
+  'cpuPerGiB',
+] as const;
+export type FigureName = (typeof FIGURES)[number];
+
+const Bar = z.union([
+  z.strictObject({ figure: z.enum(FIGURES), atLeast: z.number() }),
+  z.strictObject({ figure: z.enum(FIGURES), atMost: z.number() }),
+]);
+export type Bar = z.output<typeof Bar>;
+
+export const Scenario = z.strictObject({
+  name: z.string().regex(/^[a-z0-9-]+$/),
+  says: z.string(),
+  lines: z.array(Line).min(1).max(8),
+  /** Of the medium that the routers share. Default: faster than all lines. */
+  radio: rate.optional(),
+  bytes: size,
+  /** Of the origin. */
+  congestion: z.enum(['bbr', 'cubic']).default('bbr'),
+  /** How the borrower's client downloads: curl through the proxy, or `linepool get` over https. */
+  via: z.enum(['proxy', 'get-https']).default('proxy'),
+  /** How many at once, each of its own file. */
+  downloads: z.int().min(1).max(8).default(1),
+  /** What the client takes at most. */
+  clientRate: rate.optional(),
+  /** True: small pages are asked for all the while. */
+  smallPages: z.boolean().default(false),
+  faults: z.array(Fault).default([]),
+  schemes: z.array(z.enum(SCHEMES)).min(1).default(['adaptive']),
+  /** Beside linepool: the own line with aria2, and kernel MPTCP over all lines. */
+  beside: z.array(z.enum(['aria2', 'mptcp'])).default(['aria2', 'mptcp']),
+  /** What changes with time: then efficiency is of what the lines could carry in that very time. */
+  bars: z.array(Bar),
+  /** Part of the short matrix. */
+  quick: z.boolean().default(false),
+});
+export type Scenario = z.output<typeof Scenario>;
+export type ScenarioText = z.input<typeof Scenario>;
+export type Line = Scenario['lines'][number];
+export type Fault = Scenario['faults'][number];
+
+/** Time of the rate that a line's queue holds when the scenario says nothing. */
+const QUEUE_MS = 100;
+const QUEUE_LEAST = 30_000;
+
+export const queueOf = (line: Line): number =>
+  line.queue ?? Math.max(QUEUE_LEAST, (line.down * QUEUE_MS) / 1000);
+
+/** What the line carries on average. */
+export const meanRate = (line: Line): number =>
+  line.trace === undefined
+    ? line.down
+    : line.trace.down.reduce((sum, down) => sum + down, 0) / line.trace.down.length;

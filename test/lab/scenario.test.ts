@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { meanRate, queueOf, Scenario } from '../../lab/scenario.ts';
+import { SCENARIOS } from '../../lab/scenarios.ts';
+
+test('every scenario is sound: its faults meet neighbours that it has, its names are unique', () => {
+  assert.ok(SCENARIOS.size >= 20);
+  for (const { name, lines, faults, bars, schemes, beside } of SCENARIOS.values()) {
+    for (const { household } of faults) assert.ok(household <= lines.length, name);
+    for (const { figure } of bars) {
+      if (figure === 'aheadOfMptcp') assert.ok(beside.includes('mptcp'), name);
+      if (figure === 'aheadOfFixed') assert.ok(schemes.includes('fixed'), name);
+    }
+  }
+});
+
+test('a rate without a unit, an unknown key and an unknown fault are refused', () => {
+  const sound = {
+    name: 'x',
+    says: 'x',
+    lines: [{ down: '1 Mbit/s', delay: '1 ms' }],
+    bytes: '1 MB',
+    bars: [],
+  };
+  assert.ok(Scenario.safeParse(sound).success);
+  assert.ok(!Scenario.safeParse({ ...sound, lines: [{ down: '1', delay: '1 ms' }] }).success);
+  assert.ok(!Scenario.safeParse({ ...sound, line: [] }).success);
+  assert.ok(!Scenario.safeParse({ ...sound, faults: [{ kind: 'burn', household: 2, at: '1 s' }] }).success);
+});
+
+test('a queue holds a tenth of a second of the line, and never less than some packets', () => {
+  const [fast, slow] = Scenario.shape.lines.parse([
+    { down: '80 Mbit/s', delay: '1 ms' },
+    { down: '80 kbit/s', delay: '1 ms' },
+  ]);
+  assert.ok(fast !== undefined && slow !== undefined);
+  assert.equal(queueOf(fast), 1_000_000);
+  assert.equal(queueOf(slow), 30_000);
+});
+
+test('the mean of a trace is what the line is taken for', () => {
+  const [line] = Scenario.shape.lines.parse([
+    { down: '8 Mbit/s', delay: '1 ms', trace: { every: '1 s', down: ['8 Mbit/s', '24 Mbit/s'] } },
+  ]);
+  assert.ok(line !== undefined);
+  assert.equal(meanRate(line), 2_000_000);
+});
