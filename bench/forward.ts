@@ -3,39 +3,43 @@
  * the time that it adds to the first byte. The runs alternate, and medians are given: only ratios mean anything
  * on a machine that does other things as well.
  *
- *     node bench/forward.ts [--json] [--quick] [-- COMMAND...]
+ *     node bench/forward.ts [--json] [--quick] [--alone | -- COMMAND...]
  *
- * COMMAND starts the proxy under test and prints its URL; without it, the proxy alone is measured.
+ * The daemon of the bundle is measured; with --alone the proxy without the rest of it. COMMAND starts any other proxy
+ * and prints its URL.
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { formatBytes } from '../src/core/units.ts';
-import { startOrigin, startProxy, startSquid } from './programs.ts';
+import { peakResidentBytes } from './memory.ts';
+import { type Program, startDaemon, startOrigin, startProxy, startSquid } from './programs.ts';
+import { median, printTable, verdict } from './table.ts';
 
 const run = promisify(execFile);
 
 const { values, positionals } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } },
+  options: {
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    alone: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
-const command =
-  positionals.length > 0 ? positionals : [process.execPath, join(import.meta.dirname, 'proxy-alone.ts')];
+const startTested = (): Promise<Program> => {
+  if (positionals.length > 0) return startProxy(positionals);
+  return values.alone
+    ? startProxy([process.execPath, join(import.meta.dirname, 'proxy-alone.ts')])
+    : startDaemon();
+};
 const rounds = values.quick ? 1 : 3;
 const seconds = values.quick ? 2 : 5;
 const samples = values.quick ? 50 : 200;
 const CONNECTIONS = 32;
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
-}
 
 /** Bytes per second of one large response, by curl. */
 async function download(url: string, proxy: string | undefined): Promise<number> {
@@ -118,14 +122,9 @@ async function firstBytes(origin: string, proxy: string, fresh: boolean): Promis
   return { directMs, proxiedMs, addedMs: proxiedMs - directMs };
 }
 
-/** The largest resident memory a process had, in bytes. */
-function peakMemory(pid: number): number {
-  return Number(/^VmHWM:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-}
-
 await using origin = await startOrigin();
 await using squid = await startSquid();
-await using proxy = await startProxy(command);
+await using proxy = await startTested();
 const folder = mkdtempSync(join(tmpdir(), 'bench-forward-'));
 const big = `${origin.url}/big`;
 const small = `${origin.url}/small`;
@@ -162,12 +161,11 @@ const result = {
     ratio: median(rates.linepool) / median(rates.squid),
   },
   firstByte: { keptAlive, fresh },
-  peakMemoryBytes: peakMemory(proxy.pid),
+  peakMemoryBytes: peakResidentBytes(proxy.pid),
 };
 
 const perSecond = (rate: number): string => `${formatBytes(rate)}/s`;
 const ms = (time: number): string => `${time.toFixed(2)} ms`;
-const verdict = (holds: boolean): string => (holds ? 'holds' : 'MISSED');
 const rows: [string, string, string, string, string][] = [
   ['', 'direct', 'squid', 'linepool', 'bar'],
   [
@@ -195,12 +193,5 @@ const rows: [string, string, string, string, string][] = [
   ),
   ['peak memory', '', '', formatBytes(result.peakMemoryBytes), ''],
 ];
-const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-for (const row of rows)
-  console.log(
-    row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+printTable(rows);
 if (values.json) console.log(JSON.stringify(result));

@@ -11,7 +11,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
+import { systemClock } from '../src/core/clock.ts';
+import { formatAuthority } from '../src/core/target.ts';
 import { GIB } from '../src/core/units.ts';
+import { Household } from '../src/demo/household.ts';
+import { buildBundle } from './bundle.ts';
 
 export interface Program extends AsyncDisposable {
   /** Where it listens, `http://127.0.0.1:PORT`. */
@@ -111,6 +115,34 @@ export async function startSquid(): Promise<Program> {
   const child = spawn('squid', ['-N', '-f', file], { stdio: 'ignore' });
   await listening(port, child);
   return program(`http://127.0.0.1:${port}`, child, folder);
+}
+
+/** The product: the bundle's daemon, on its own, with the configuration of a household. */
+export async function startDaemon(): Promise<Program> {
+  await using owned = new AsyncDisposableStack();
+  const folder = mkdtempSync(join(tmpdir(), 'bench-daemon-'));
+  owned.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const bundle = owned.use(await buildBundle());
+  const household = owned.use(
+    await Household.start({
+      name: 'bench',
+      folder,
+      command: bundle.command,
+      down: GIB,
+      // It has no line of its own here: what it is asked for is on this machine.
+      lineHost: '127.0.0.1',
+      ports: { http: 80, https: 443 },
+      config: {},
+      clock: systemClock,
+      signal: new AbortController().signal,
+    }),
+  );
+  const all = owned.move();
+  return {
+    url: `http://${formatAuthority(household.proxy)}`,
+    pid: household.pid ?? 0,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
 }
 
 /** The proxy under test: a command whose first line of output is its URL, and that ends with its standard input. */
