@@ -2,7 +2,7 @@
  * What a scheme is, and the two of 2013, kept for comparison: `fixed` gives the next stretch of a fixed size to the
  * next path that is free; `proportional` cuts the file once by the bandwidths offered. Pure; the plan calls them.
  */
-import { intersect, lengthOf, type Span } from '../core/span.ts';
+import { intersect, lengthOf, type Span, type SpanSet, subtract } from '../core/span.ts';
 import type { Bytes } from '../core/units.ts';
 import { openHoles, type PathState, type PlanState, rateOf, readyPaths } from './plan-state.ts';
 
@@ -27,10 +27,11 @@ export const fixed: Scheme = {
 
 /** The stretches that the scheme `proportional` deals out, once, by what each path offers then. */
 export function sharesOf(state: PlanState): PlanState['shares'] {
-  const whole = state.holes[0];
+  const first = state.holes[0];
   const paths = readyPaths(state);
   const sum = paths.reduce((total, path) => total + rateOf(path), 0);
-  if (whole === undefined || sum === 0) return [];
+  if (first === undefined || sum === 0) return [];
+  const whole = { start: first.start, end: state.holes.at(-1)?.end ?? first.end };
   let start = whole.start;
   return paths.map((path, i) => {
     const last = i === paths.length - 1;
@@ -51,15 +52,11 @@ export const proportional: Scheme = {
       .filter((share) => share.path === path.id)
       .flatMap((share) => intersect(open, share.span));
     if (own.length > 0) return cut(own, Number.MAX_SAFE_INTEGER);
-    // What belongs to a path that is gone is anybody's.
+    // What belongs to nobody, or to a path that is gone, is anybody's.
     const working = new Set(readyPaths(state).map((one) => one.id));
-    const orphaned = open.flatMap((hole) =>
-      state.shares.length === 0
-        ? [hole]
-        : state.shares
-            .filter((share) => !working.has(share.path))
-            .flatMap((share) => intersect([hole], share.span)),
-    );
+    const orphaned = state.shares
+      .filter((share) => working.has(share.path))
+      .reduce<SpanSet>((rest, share) => subtract(rest, share.span), open);
     return cut(orphaned, state.settings.fixedBytes);
   },
 };

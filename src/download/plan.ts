@@ -255,8 +255,9 @@ function failed(
 ): PlanState {
   const path = pathOf(state, id);
   const ask = path?.asks.find((one) => one.id === askId);
-  if (path === undefined || ask === undefined) return state;
+  if (path === undefined) return state;
   if (next === 'out') return release(state, path, { kind: 'out' });
+  if (ask === undefined) return state;
   if (next === 'bench') {
     return bench(state, path, now);
   }
@@ -287,7 +288,7 @@ function run(before: PlanState, commands: PlanCommand[]): PlanState {
   if (running === undefined) return state;
   const own = pathOf(state, running.path);
   if (own === undefined) return state;
-  if (own.standing.kind === 'out') return runAlone(state, commands);
+  if (own.standing.kind === 'out' && !isRunSilent(state)) return runAlone(state, commands);
   const others = readyPaths(state).filter((path) => path.id !== own.id);
   if (running.carvedAt === undefined) return others.length === 0 ? state : carve(state, own);
   if (running.at < running.carvedAt) return state;

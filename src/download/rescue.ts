@@ -6,11 +6,10 @@
 
 import { span, union } from '../core/span.ts';
 import type { Milliseconds } from '../core/units.ts';
-import { bench, withoutAsk } from './plan-asks.ts';
+import { ask as askFor, bench, withoutAsk } from './plan-asks.ts';
 import {
   type Ask,
   freeMs,
-  isReady,
   lacking,
   type PathState,
   type PlanCommand,
@@ -54,9 +53,11 @@ export function isRunSilent(state: PlanState): boolean {
 /** What a silent running response was to bring next, others bring; it is not stopped: it may be all there is. */
 function overtake(state: PlanState): PlanState {
   const { running } = state;
-  if (running?.carvedAt === undefined || running.carvedAt <= running.at || !isRunSilent(state)) return state;
-  if (!readyPaths(state).some((path) => path.proven && !isSilent(state, path, state.now))) return state;
-  const holes = lacking(state, span(running.at, running.carvedAt)).reduce(union, state.holes);
+  if (running === undefined || !isRunSilent(state)) return state;
+  const end = running.carvedAt ?? state.whole.end;
+  const others = readyPaths(state).filter((path) => path.id !== running.path);
+  if (end <= running.at || !others.some((path) => !isSilent(state, path, state.now))) return state;
+  const holes = lacking(state, span(running.at, end)).reduce(union, state.holes);
   return { ...state, holes, running: { ...running, carvedAt: running.at } };
 }
 
@@ -74,27 +75,36 @@ function hasOther(state: PlanState, path: PathState, now: Milliseconds): boolean
   );
 }
 
-/** The span that the client waits for, if others are ahead of it and could bring the rest of it much sooner. */
+/**
+ * The span that the client waits for, if another path could bring the rest of it much sooner. That path is asked at
+ * once: by what is known of the slow one over a longer time, it would be given the same span again.
+ */
 function takeOver(state: PlanState, now: Milliseconds, commands: PlanCommand[]): PlanState {
   const head = headAsk(state);
   if (head === undefined) return state;
   const { path, ask } = head;
-  const leftMs = (remaining(ask) * 1000) / Math.min(rateOf(path), recentRate(path.flow, now));
+  const bytes = path.asks.slice(0, path.asks.indexOf(ask) + 1).reduce((sum, one) => sum + remaining(one), 0);
+  const leftMs = (bytes * 1000) / Math.min(rateOf(path), recentRate(path.flow, now));
+  const inMs = (other: PathState): Milliseconds =>
+    freeMs(state, other) + (remaining(ask) * 1000) / rateOf(other);
   const soonest = readyPaths(state)
     .filter((other) => other.id !== path.id && other.proven)
-    .map((other) => freeMs(state, other) + (remaining(ask) * 1000) / rateOf(other))
-    .reduce((least, ms) => Math.min(least, ms), Number.POSITIVE_INFINITY);
-  if (leftMs < soonest * TIMES_SOONER + WORTH_MS) return state;
+    .reduce<PathState | undefined>(
+      (best, other) => (best === undefined || inMs(other) < inMs(best) ? other : best),
+      undefined,
+    );
+  if (soonest === undefined || leftMs < inMs(soonest) * TIMES_SOONER + WORTH_MS) return state;
   commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
-  return withPath({ ...state, holes: union(state.holes, span(ask.at, ask.end)) }, withoutAsk(path, ask));
+  const rest = span(ask.at, ask.end);
+  const freed = withPath({ ...state, holes: union(state.holes, rest) }, withoutAsk(path, ask));
+  return askFor(freed, soonest, rest, now, commands);
 }
 
+/** What the client waits for now, wherever its path has it in its queue. */
 function headAsk(state: PlanState): { path: PathState; ask: Ask } | undefined {
-  let head: { path: PathState; ask: Ask } | undefined;
-  for (const path of state.paths) {
-    const ask = path.asks[0];
-    if (!isReady(path) || ask === undefined || ask.at > state.delivered) continue;
-    if (head === undefined || ask.at < head.ask.at) head = { path, ask };
+  for (const path of readyPaths(state)) {
+    const ask = path.asks.find((one) => one.at <= state.delivered && state.delivered < one.end);
+    if (ask !== undefined) return { path, ask };
   }
-  return head;
+  return undefined;
 }

@@ -18,6 +18,9 @@ import type { Sink } from './sink.ts';
  * whatever the window is, and the client's socket buffer in front of it.
  */
 export const PASSING_BYTES: Bytes = 131_072;
+/** The smallest window that a download is ever left with; with less, a line would mostly wait for its requests. */
+export const LEAST_WINDOW_BYTES: Bytes = 131_072;
+const LEAST_EACH_BYTES: Bytes = LEAST_WINDOW_BYTES + PASSING_BYTES;
 /** Downloads that always find room to begin; more begin while there is room. */
 const SURE_TO_BEGIN = 8;
 
@@ -33,13 +36,14 @@ export class WindowBudget {
   constructor(options: { readonly capBytes: Bytes; readonly eachBytes: Bytes }) {
     this.capBytes = options.capBytes;
     this.#eachBytes = Math.min(options.eachBytes, options.capBytes);
-    this.#reserveBytes = Math.min(SURE_TO_BEGIN * PASSING_BYTES, options.capBytes / 2);
+    this.#reserveBytes = Math.min(SURE_TO_BEGIN * LEAST_EACH_BYTES, options.capBytes / 2);
   }
 
   /** True when one more download may join. */
   get hasRoom(): boolean {
-    let sum = (this.#shares.size + 1) * PASSING_BYTES;
-    for (const share of this.#shares) sum += share.committedBytes;
+    let sum = LEAST_EACH_BYTES;
+    for (const share of this.#shares)
+      sum += PASSING_BYTES + Math.max(LEAST_WINDOW_BYTES, share.committedBytes);
     return sum <= this.capBytes;
   }
 
@@ -68,12 +72,12 @@ export class WindowBudget {
 
   /** What a download may commit itself to, having this much committed already. */
   allow(committed: Bytes): Bytes {
-    let others = -committed;
-    for (const share of this.#shares) others += share.committedBytes;
     const shares = Math.max(1, this.#shares.size);
-    const room = this.capBytes - Math.max(this.#reserveBytes, shares * PASSING_BYTES);
+    let others = -Math.max(LEAST_WINDOW_BYTES, committed);
+    for (const share of this.#shares) others += Math.max(LEAST_WINDOW_BYTES, share.committedBytes);
+    const room = this.capBytes - Math.max(this.#reserveBytes, LEAST_EACH_BYTES) - shares * PASSING_BYTES;
     const fair = Math.min(this.#eachBytes, Math.floor(room / shares));
-    return Math.max(committed, Math.min(fair, room - others));
+    return Math.max(committed, LEAST_WINDOW_BYTES, Math.min(fair, room - others));
   }
 
   noteHeld(): void {

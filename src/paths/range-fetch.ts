@@ -41,7 +41,7 @@ export interface RangeListener {
   data(offset: Bytes, chunk: Buffer): void;
   /** All up to the end came. */
   ended(): void;
-  /** It broke off; what came before is good. `retryAfterMs` is the origin's wish. */
+  /** It broke off, or was refused; what came before is good. `retryAfterMs` is the origin's wish. */
   failed(error: LinepoolError, retryAfterMs: Milliseconds | undefined): void;
 }
 
@@ -140,7 +140,7 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
 
   /**
    * Nothing at or beyond `at` is wanted. When that much has come already, it is over at once and the listener hears
-   * no more. A response that has begun is reset; one that has not is left alone until its turn, since resetting the
+   * no more, unless it is refused yet. A response that has begun is reset; one that has not is left alone until its turn, since resetting the
    * connection would cut those before it.
    */
   stopAt(at: Bytes): void {
@@ -170,7 +170,7 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (status < 200) return;
-    if (this.isOver) {
+    if (this.#state.kind === 'over') {
       controller.abort(STOPPED);
       return;
     }
@@ -183,8 +183,14 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
     const headers = fromWire((controller.rawHeaders ?? []) as Buffer[]);
     const refusal = lenderRefusal(headers) ?? refusalOf(status, headers, this.#wanted);
     if (refusal !== undefined) {
-      this.#fail(refusal, retryAfter(status, headers));
+      // Told also of a span that nobody wants any more: those queued behind it would be refused alike.
+      this.#state = { kind: 'over' };
+      this.#listener.failed(refusal, retryAfter(status, headers));
       controller.abort(refusal);
+      return;
+    }
+    if (this.#state.kind === 'unwanted') {
+      this.#stop();
       return;
     }
     this.#state = { kind: 'flowing' };

@@ -2,8 +2,21 @@
  * A small world for the plan: paths with a rate and a latency that bring what they are asked for in order, a client
  * that takes bytes in order at its pace, and a window. Time goes in steps of a millisecond; nothing real is waited for.
  */
-import { EMPTY, type Span, type SpanSet, sizeOf, span, union } from '../../src/core/span.ts';
+import assert from 'node:assert/strict';
+import {
+  covers,
+  EMPTY,
+  intersect,
+  overlaps,
+  type Span,
+  type SpanSet,
+  sizeOf,
+  span,
+  subtract,
+  union,
+} from '../../src/core/span.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../../src/core/units.ts';
+import { LAST_STRIKES, MOST_STRIKES } from '../../src/download/failure.ts';
 import { startPlan, step } from '../../src/download/plan.ts';
 import type { PlanCommand, PlanEvent, PlanSettings, PlanState } from '../../src/download/plan-state.ts';
 
@@ -17,17 +30,23 @@ export interface SimPath {
   readonly guess: BytesPerSecond;
   readonly joinsAt?: Milliseconds;
   readonly leavesAt?: Milliseconds;
-  /** Ends asks as failed instead of bringing them. */
-  readonly failing?: 'retry' | 'bench' | 'out';
+  /** Ends asks as failed, each after so many bytes of it. */
+  readonly failing?: { readonly next: 'retry' | 'bench' | 'out'; readonly afterBytes: Bytes };
 }
 
 export interface World {
   readonly size: Bytes;
   readonly window: Bytes;
+  /** In place of it, when it changes with time. */
+  readonly windowAt?: (at: Milliseconds) => Bytes;
+  /** What is there before. */
+  readonly have?: SpanSet;
   readonly paths: readonly SimPath[];
   readonly settings?: Partial<PlanSettings>;
   /** The first path's response is running when the download begins. */
   readonly responseFirst?: boolean;
+  /** The running response breaks off there. */
+  readonly runFailsAt?: Bytes;
   readonly clientRate?: BytesPerSecond;
   readonly limitMs?: Milliseconds;
 }
@@ -44,6 +63,8 @@ export interface Outcome {
   readonly asks: number;
   /** When 95 % were there. */
   readonly ms95: Milliseconds;
+  /** Asks that were stopped after they began or before. */
+  readonly stops: number;
 }
 
 export const SETTINGS: PlanSettings = {
@@ -66,6 +87,7 @@ interface Actor {
   readonly path: SimPath;
   flights: Flight[];
   credit: number;
+  strikes: number;
 }
 
 const TICK_MS = 20;
@@ -76,22 +98,26 @@ export function simulate(world: World): Outcome {
   const first = world.paths[0];
   if (first === undefined) throw new Error('a world needs a path');
   const running = world.responseFirst === true;
+  const windowAt = world.windowAt ?? (() => world.window);
+  let horizon = Math.min(world.size, windowAt(0));
   let state: PlanState = startPlan(
     {
       settings: { ...SETTINGS, ...world.settings },
       whole,
-      horizon: Math.min(world.size, world.window),
+      horizon,
+      ...(world.have === undefined ? {} : { have: world.have }),
       ...(running ? { running: { path: first.id, rate: first.guess, latencyMs: first.latencyMs } } : {}),
     },
     start,
   );
   const actors = new Map<string, Actor>(
-    world.paths.map((path) => [path.id, { path, flights: [], credit: 0 }]),
+    world.paths.map((path) => [path.id, { path, flights: [], credit: 0, strikes: 0 }]),
   );
   const bytesBy: Record<string, Bytes> = Object.fromEntries(world.paths.map((path) => [path.id, 0]));
-  let have: SpanSet = EMPTY;
+  let have: SpanSet = world.have ?? EMPTY;
   let twice = 0;
   let asks = 0;
+  let stops = 0;
   const ended = { gaveUp: false };
   let runAt: Bytes | undefined = running ? 0 : undefined;
   let runCredit = 0;
@@ -115,6 +141,11 @@ export function simulate(world: World): Outcome {
       switch (command.kind) {
         case 'ask': {
           asks += 1;
+          assert.ok(
+            command.span.end <= horizon,
+            `asked for ${command.span.end}, beyond the horizon ${horizon}`,
+          );
+          assert.ok(command.span.start < command.span.end, 'asked for nothing');
           const actor = actors.get(command.path);
           actor?.flights.push({
             id: command.id,
@@ -129,6 +160,7 @@ export function simulate(world: World): Outcome {
           const actor = actors.get(command.path);
           const flight = actor?.flights.find((one) => one.id === command.id);
           if (actor === undefined || flight === undefined) break;
+          stops += 1;
           if (command.at <= flight.at) actor.flights = actor.flights.filter((one) => one !== flight);
           else flight.end = command.at;
           break;
@@ -146,6 +178,7 @@ export function simulate(world: World): Outcome {
     const result = step(state, event, now);
     state = result.state;
     obey(result.commands);
+    if (event.kind !== 'progress' && event.kind !== 'ran') checkConserved(state, have);
   };
   const tellProgress = (): void => {
     for (const actor of actors.values()) {
@@ -159,6 +192,17 @@ export function simulate(world: World): Outcome {
     }
   };
 
+  /** As a download would: what fails in a row is left out in the end, the own line last. */
+  const failAsk = (actor: Actor, flight: Flight, next: 'retry' | 'bench' | 'out'): void => {
+    tellProgress();
+    actor.strikes += 1;
+    const isLast = actor.path === first && runAt === undefined;
+    const out = actor.strikes > (isLast ? LAST_STRIKES : MOST_STRIKES);
+    const kind = out ? 'out' : next;
+    actor.flights = kind === 'retry' ? actor.flights.filter((one) => one !== flight) : [];
+    actor.credit = 0;
+    tell({ kind: 'failed', path: actor.path.id, id: flight.id, next: kind });
+  };
   const joining = (path: SimPath) => ({ path: path.id, rate: path.guess, latencyMs: path.latencyMs });
   const atOnce = world.paths.filter((path) => path.joinsAt === undefined && !(running && path === first));
   tell({ kind: 'joined', paths: atOnce.map(joining) });
@@ -177,9 +221,10 @@ export function simulate(world: World): Outcome {
       const share =
         path.rate(at) / 1000 / (runningHere && actor.flights.some((one) => one.readyAt <= now) ? 2 : 1);
       if (runningHere && runAt !== undefined) {
-        const room = runAt <= delivered || runAt < delivered + world.window;
+        const room = runAt <= delivered || runAt < horizon;
         runCredit = room ? runCredit + share : 0;
-        const bytes = Math.min(Math.floor(runCredit), world.size - runAt);
+        const most = Math.min(world.size, world.runFailsAt ?? world.size);
+        const bytes = Math.min(Math.floor(runCredit), most - runAt);
         if (bytes > 0) {
           runCredit -= bytes;
           receive(path.id, span(runAt, runAt + bytes));
@@ -187,15 +232,14 @@ export function simulate(world: World): Outcome {
           tell({ kind: 'ran', at: runAt });
           if (runAt === world.size) runAt = undefined;
         }
+        if (runAt !== undefined && runAt === world.runFailsAt) {
+          runAt = undefined;
+          tell({ kind: 'run_failed' });
+        }
       }
       const flight = actor.flights[0];
       if (flight === undefined || flight.readyAt > now) {
         actor.credit = 0;
-        continue;
-      }
-      if (path.failing !== undefined) {
-        actor.flights = actor.flights.filter((one) => one !== flight);
-        tell({ kind: 'failed', path: path.id, id: flight.id, next: path.failing });
         continue;
       }
       actor.credit += share;
@@ -204,13 +248,23 @@ export function simulate(world: World): Outcome {
         next !== undefined && next.readyAt <= now && actor.credit >= 1;
         next = actor.flights[0]
       ) {
-        const bytes = Math.min(Math.floor(actor.credit), next.end - next.at);
+        const left = (path.failing?.afterBytes ?? next.end) + next.start - next.at;
+        const bytes = Math.min(Math.floor(actor.credit), next.end - next.at, Math.max(0, left));
         if (next.at === next.start && bytes > 0) tell({ kind: 'proven', path: path.id });
         receive(path.id, span(next.at, next.at + bytes));
         next.at += bytes;
         actor.credit -= bytes;
+        if (
+          path.failing !== undefined &&
+          next.at - next.start >= path.failing.afterBytes &&
+          next.at < next.end
+        ) {
+          failAsk(actor, next, path.failing.next);
+          break;
+        }
         if (next.at < next.end) break;
-        actor.flights.shift();
+        actor.flights = actor.flights.filter((one) => one !== next);
+        actor.strikes = 0;
         tellProgress();
         tell({ kind: 'ended', path: path.id, id: next.id });
       }
@@ -227,11 +281,17 @@ export function simulate(world: World): Outcome {
       clientCredit -= take;
       delivered += take;
       tellProgress();
-      tell({ kind: 'moved', delivered, horizon: Math.min(world.size, delivered + world.window) });
+      horizon = Math.max(horizon, Math.min(world.size, delivered + windowAt(at)));
+      tell({ kind: 'moved', delivered, horizon });
     }
     if (ms95 === 0 && sizeOf(have) >= world.size * 0.95) ms95 = now - start;
     if (at % TICK_MS === 0) {
       tellProgress();
+      const further = Math.min(world.size, delivered + windowAt(at));
+      if (further > horizon) {
+        horizon = further;
+        tell({ kind: 'moved', delivered, horizon });
+      }
       tell({ kind: 'tick' });
     }
   }
@@ -245,5 +305,23 @@ export function simulate(world: World): Outcome {
     longestWaitMs,
     asks,
     ms95,
+    stops,
   };
+}
+
+/** A byte is here, or asked of one path, or in one hole, or the running response's; none is lost. */
+function checkConserved(state: PlanState, have: SpanSet): void {
+  const asked = state.paths.flatMap((path) => path.asks.map((ask) => span(ask.at, ask.end)));
+  const { running, whole } = state;
+  const run =
+    running === undefined ? [] : [span(running.at, Math.max(running.at, running.carvedAt ?? whole.end))];
+  const all = [...asked, ...state.holes, ...run].reduce<SpanSet>(union, have);
+  assert.ok(
+    covers(all, whole),
+    `bytes that nobody is to bring: ${JSON.stringify([whole].flatMap((w) => all.reduce(subtract, union(EMPTY, w))))}`,
+  );
+  for (const [i, one] of asked.entries()) {
+    assert.ok(!asked.some((other, j) => j > i && overlaps(one, other)), 'asked of two paths');
+    assert.equal(sizeOf(intersect(state.holes, one)), 0, 'asked for, and a hole');
+  }
 }

@@ -211,8 +211,8 @@ describe('response first: the origin answers the first request only', () => {
         });
         await using home = await openPooling();
         expectWhole(await home.get(origin.url(PATH)));
-        // At most two tries over each neighbour: an origin that says no is not pestered.
-        assert.ok(origin.exchanges.length <= 5, `${origin.exchanges.length} requests`);
+        // Two over each neighbour, and what the running response overtook meanwhile: it is not pestered.
+        assert.ok(origin.exchanges.length <= 9, `${origin.exchanges.length} requests`);
         await quiet(origin, home);
       });
     }
@@ -444,10 +444,10 @@ describe('clients', () => {
   it('one that stops reading keeps no other from going on', { timeout: 30_000 }, async () => {
     const size = 12_000_000;
     await using origin = await startTestOrigin();
-    await using home = await openPooling({ windowBytes: 1_048_576, eachBytes: 1_048_576 });
+    await using home = await openPooling({ windowBytes: 2_097_152, eachBytes: 2_097_152 });
     const stuck = await home.open(origin.url(`/file/${size}?stuck`));
     stuck.on('error', () => undefined);
-    await until('the window is taken', () => home.budget.heldBytes > 400_000);
+    await until('the window is taken', () => home.budget.heldBytes > 600_000);
     expectWhole(await home.get(origin.url(`/file/${size}`)), 0, size);
     stuck.destroy();
     await quiet(origin, home);

@@ -1,0 +1,276 @@
+/**
+ * The plan in a small world without real time: what it reaches, what neighbours can cost, and that nothing is lost.
+ * The simulation checks at every event that no byte is lost, asked of two paths or asked for beyond the horizon.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { span, union } from '../../src/core/span.ts';
+import { MIB } from '../../src/core/units.ts';
+import { LEAST_WINDOW_BYTES } from '../../src/download/window.ts';
+import { type Outcome, type SimPath, simulate, type World } from './simulation.ts';
+
+const MB = 1e6;
+const WINDOW = 8 * MIB;
+/** What may be held beyond the window: a millisecond of the running response. */
+const GRAIN = 200_000;
+
+/** `"50@10 + 20@25"`: Mbit/s at one-way milliseconds; the first is the own line. */
+function lines(spec: string): SimPath[] {
+  return spec.split(' + ').map((part, i) => {
+    const [mbit = 0, oneWayMs = 0] = part.split('@').map(Number);
+    return line(i === 0 ? 'own' : `n${i}`, (mbit * 1e6) / 8, 2 * oneWayMs + 5);
+  });
+}
+
+function line(id: string, rate: number, latencyMs: number, more: Partial<SimPath> = {}): SimPath {
+  return { id, rate: () => rate, latencyMs, guess: rate, ...more };
+}
+
+const sumOf = (paths: readonly SimPath[]): number => paths.reduce((sum, path) => sum + path.rate(0), 0);
+
+function run(world: Partial<World> & Pick<World, 'paths'>): Outcome {
+  const whole = { size: 40 * MB, window: WINDOW, responseFirst: true, ...world };
+  const out = simulate(whole);
+  assert.ok(out.peakHeld <= whole.window + GRAIN, `held ${out.peakHeld}`);
+  return out;
+}
+
+/** All came, and no more than a hundredth of it twice. */
+function expectComplete(out: Outcome, size = 40 * MB): Outcome {
+  assert.ok(out.complete, `stopped after ${out.ms} ms`);
+  assert.ok(out.twice <= size / 100, `${out.twice} bytes came twice`);
+  return out;
+}
+
+describe('what is reached of the sum of the lines', () => {
+  // A little below what is reached: a floor, so that a change that costs is seen.
+  const rows: readonly [string, number, number][] = [
+    ['50@10 + 50@10 + 20@25', 100, 0.99],
+    ['50@10 + 20@40 + 5@120', 100, 0.99],
+    ['100@5 + 100@5 + 100@5', 100, 0.99],
+    ['50@20 + 50@20 + 50@20', 100, 0.985],
+    ['100@10 + 3@250 + 3@250', 100, 0.985],
+    ['50@10 + 50@260', 100, 0.93],
+    ['10@10 + 100@10', 100, 0.99],
+    ['10@10 + 100@20 + 100@30', 100, 0.98],
+    ['50@10 + 50@10', 100, 0.99],
+    ['50@10 + 50@10 + 50@10 + 50@10', 100, 0.985],
+    ['50@10 + 50@10 + 50@10 + 50@10 + 50@10', 100, 0.985],
+    ['50@10 + 50@10 + 50@10 + 50@10 + 50@10 + 50@10', 100, 0.98],
+    ['50@10 + 50@10', 10, 0.975],
+    ['50@10 + 50@10 + 50@10', 10, 0.945],
+    ['50@10 + 50@10 + 50@10 + 50@10', 10, 0.94],
+    ['50@10 + 50@10 + 50@10 + 50@10 + 50@10', 10, 0.92],
+    ['50@10 + 50@10 + 50@10 + 50@10 + 50@10 + 50@10', 10, 0.89],
+    ['50@10 + 50@10 + 20@25', 10, 0.955],
+    ['50@10 + 20@40 + 5@120', 10, 0.95],
+    ['50@10 + 20@25', 5, 0.955],
+  ];
+  for (const [spec, mb, floor] of rows) {
+    it(`${spec}, ${mb} MB: at least ${floor}`, () => {
+      const paths = lines(spec);
+      const out = expectComplete(run({ paths, size: mb * MB }), mb * MB);
+      const reached = (mb * MB * 1000) / out.ms / sumOf(paths);
+      assert.ok(reached >= floor, `reached ${reached.toFixed(3)}`);
+    });
+  }
+
+  it('by the schemes of 2013, less', () => {
+    const paths = lines('50@10 + 50@10 + 20@25');
+    for (const scheme of ['fixed', 'proportional'] as const) {
+      const out = expectComplete(run({ paths, settings: { scheme } }));
+      assert.ok(out.ms > expectComplete(run({ paths })).ms);
+    }
+  });
+});
+
+describe('pooling is never slower than the own line alone', () => {
+  const own = lines('50@10')[0] as SimPath;
+  const rate = own.rate(0);
+  const twin = (more: Partial<SimPath>): SimPath => line('n1', rate, 25, more);
+  const worlds: Record<string, Omit<Partial<World>, 'paths'> & { readonly with: readonly SimPath[] }> = {
+    'a neighbour that never brings a byte': { with: [twin({ rate: () => 0 })] },
+    'two of them': { with: [twin({ rate: () => 0 }), { ...twin({ rate: () => 0 }), id: 'n2' }] },
+    'one at 3 % of the rate, known': { with: [twin({ rate: () => rate * 0.03, guess: rate * 0.03 })] },
+    'one at 3 % of the rate, that promises as much as we have': { with: [twin({ rate: () => rate * 0.03 })] },
+    'one that promises ten times what it has': { with: [twin({ guess: rate * 10 })] },
+    'one two seconds away': { with: [twin({ latencyMs: 2_000 })] },
+    'one that fails: again': { with: [twin({ failing: { next: 'retry', afterBytes: 0 } })] },
+    'one that fails in mid-span: again': { with: [twin({ failing: { next: 'retry', afterBytes: 10_000 } })] },
+    'one that fails: later': { with: [twin({ failing: { next: 'bench', afterBytes: 0 } })] },
+    'one that fails in mid-span: later': { with: [twin({ failing: { next: 'bench', afterBytes: 10_000 } })] },
+    'one that fails: out': { with: [twin({ failing: { next: 'out', afterBytes: 0 } })] },
+    'one that vanishes midway': { with: [twin({ leavesAt: 1_500 })] },
+    'one that stalls midway': { with: [twin({ rate: (at) => (at < 1_500 ? rate : 0) })] },
+    'one that stalls again and again': { with: [twin({ rate: (at) => (at % 1_000 < 300 ? rate : 0) })] },
+    'one that drops to a tenth': { with: [twin({ rate: (at) => (at < 1_500 ? rate : rate / 10) })] },
+    'one that joins midway': { with: [twin({ joinsAt: 1_500 })] },
+    'a slow client': { with: [twin({})], clientRate: rate * 0.6 },
+    'a window of 64 KiB': { with: [twin({})], window: 65_536 },
+    'a window of 256 KiB': { with: [twin({})], window: 262_144 },
+    'no window for a while': { with: [twin({})], windowAt: (at) => (at < 1_000 ? 0 : WINDOW) },
+  };
+  for (const [what, { with: others, ...world }] of Object.entries(worlds)) {
+    it(`with ${what}`, () => {
+      const out = expectComplete(run({ paths: [own, ...others], ...world }));
+      const pace = Math.min(rate, world.clientRate ?? rate);
+      const aloneMs = (40 * MB * 1000) / pace;
+      assert.ok(out.ms <= aloneMs / 0.98, `${out.ms} ms, alone ${aloneMs} ms`);
+    });
+  }
+
+  it('and a window that shrinks to the least is gone on with', () => {
+    const windowAt = (at: number): number => (at < 1_000 ? WINDOW : LEAST_WINDOW_BYTES);
+    expectComplete(run({ paths: [own, twin({})], windowAt }));
+  });
+
+  for (const what of ['stalls', 'leaves', 'drops to a hundredth'] as const) {
+    it(`and when a neighbour ${what} midway, the client waits for a second at most`, () => {
+      for (const at of [300, 700, 1_130, 1_510]) {
+        const dying: Partial<SimPath> =
+          what === 'leaves'
+            ? { leavesAt: at }
+            : { rate: (now) => (now < at ? rate : what === 'stalls' ? 0 : rate / 100) };
+        const out = expectComplete(run({ paths: [own, twin(dying), { ...twin({}), id: 'n2' }] }));
+        assert.ok(out.longestWaitMs <= 1_000, `waited ${out.longestWaitMs} ms`);
+      }
+    });
+  }
+});
+
+describe('the response that is running', () => {
+  const [own, n1, n2] = lines('50@10 + 50@10 + 50@10') as [SimPath, SimPath, SimPath];
+
+  it('breaks off midway: the rest comes by ranges', () => {
+    for (const runFailsAt of [0, 1, 100_000, 1_000_000, 1_562_500, 3_000_000]) {
+      expectComplete(run({ paths: [own, n1, n2], runFailsAt }));
+      expectComplete(run({ paths: [own], runFailsAt }));
+    }
+  });
+
+  it('is all there is of a line without ranges: it runs to the end and the others are stopped', () => {
+    const bare = { ...own, failing: { next: 'out', afterBytes: 0 } } as const;
+    const out = run({ paths: [bare, n1, n2] });
+    assert.ok(out.complete);
+    assert.ok(out.ms <= (40 * MB * 1000) / own.rate(0) / 0.98, `${out.ms} ms`);
+    assert.ok(out.stops > 0);
+    // Whatever others brought before that was known comes twice, but no more than the window holds.
+    assert.ok(out.twice <= WINDOW + MB, `${out.twice} bytes twice`);
+  });
+
+  it('is all there is of a line without ranges, and breaks off: the others bring the rest', () => {
+    const bare = { ...own, failing: { next: 'out', afterBytes: 0 } } as const;
+    assert.ok(run({ paths: [bare, n1, n2], runFailsAt: 20 * MB }).complete);
+  });
+
+  it('is all there is: nobody is asked for anything', () => {
+    const out = expectComplete(run({ paths: [own] }));
+    assert.equal(out.asks, 0);
+  });
+
+  it('overtakes neighbours that have yet to prove themselves', () => {
+    const late = { ...n1, latencyMs: 1_500, guess: own.rate(0) };
+    const out = expectComplete(run({ paths: [own, late], size: 8 * MB }), 8 * MB);
+    assert.ok(out.ms <= (8 * MB * 1000) / own.rate(0) / 0.98, `${out.ms} ms`);
+  });
+
+  it('falls silent just before its end, when nobody has proven anything', () => {
+    let brought = 0;
+    const stuck = { ...own, rate: () => (brought++ < 1_500 ? own.rate(0) : 0) };
+    const out = run({ paths: [stuck, { ...n1, latencyMs: 600 }], size: 9_400_000 });
+    assert.ok(out.complete);
+  });
+
+  it('falls silent: others bring what it was to bring', () => {
+    const silent = { ...own, rate: (at: number) => (at < 100 ? own.rate(0) : 0) };
+    const out = run({ paths: [silent, n1, n2] });
+    assert.ok(out.complete);
+    assert.ok(out.longestWaitMs <= 1_000, `waited ${out.longestWaitMs} ms`);
+  });
+});
+
+describe('any world', () => {
+  const mbit = fc.double({ min: 2, max: 200, noNaN: true }).map((n) => (n * 1e6) / 8);
+  const anyPath = fc.record({
+    rate: mbit,
+    guess: mbit,
+    latencyMs: fc.integer({ min: 1, max: 600 }),
+    stall: fc.option(
+      fc.record({ from: fc.integer({ min: 0, max: 3_000 }), for: fc.integer({ min: 50, max: 4_000 }) }),
+      { nil: undefined },
+    ),
+    failing: fc.option(
+      fc.record({
+        next: fc.constantFrom('retry', 'bench', 'out'),
+        afterBytes: fc.constantFrom(0, 1, 20_000, 200_000),
+      }),
+      { nil: undefined, freq: 5 },
+    ),
+    joinsAt: fc.option(fc.integer({ min: 1, max: 3_000 }), { nil: undefined, freq: 5 }),
+    leavesAt: fc.option(fc.integer({ min: 1, max: 3_000 }), { nil: undefined, freq: 5 }),
+  });
+  const anyWorld = fc.record({
+    paths: fc.array(anyPath, { minLength: 1, maxLength: 6 }),
+    size: fc.integer({ min: 1, max: 6_000_000 }),
+    window: fc.constantFrom(LEAST_WINDOW_BYTES, 262_144, 1_048_576, WINDOW),
+    scheme: fc.constantFrom('adaptive', 'adaptive', 'adaptive', 'fixed', 'proportional'),
+    responseFirst: fc.boolean(),
+    runFailsAt: fc.option(fc.integer({ min: 0, max: 3_000_000 }), { nil: undefined, freq: 4 }),
+    clientRate: fc.option(mbit, { nil: undefined, freq: 3 }),
+    have: fc.array(fc.tuple(fc.integer({ min: 1, max: 6_000_000 }), fc.integer({ min: 1, max: 1_000_000 })), {
+      maxLength: 3,
+    }),
+  });
+  type AnyWorld = typeof anyWorld extends fc.Arbitrary<infer T> ? T : never;
+
+  function worldOf(drawn: AnyWorld): World {
+    const { size, window, scheme, responseFirst, runFailsAt, clientRate } = drawn;
+    const paths = drawn.paths.map((path, i): SimPath => {
+      const { rate, stall, failing, joinsAt, leavesAt, guess, latencyMs } = path;
+      const at = (now: number): number =>
+        stall !== undefined && now >= stall.from && now < stall.from + stall.for ? 0 : rate;
+      return {
+        id: i === 0 ? 'own' : `n${i}`,
+        rate: at,
+        guess,
+        latencyMs,
+        ...(failing === undefined ? {} : { failing }),
+        // The own line is always there.
+        ...(i > 0 && joinsAt !== undefined ? { joinsAt } : {}),
+        ...(i > 0 && leavesAt !== undefined ? { leavesAt } : {}),
+      };
+    });
+    const have = drawn.have
+      .map(([start, length]) => span(Math.min(start, size), Math.min(start + length, size)))
+      .reduce(union, [] as ReturnType<typeof union>);
+    return {
+      paths,
+      size,
+      window,
+      responseFirst,
+      settings: { scheme },
+      ...(have.length === 0 ? {} : { have }),
+      ...(runFailsAt !== undefined && runFailsAt < size ? { runFailsAt } : {}),
+      ...(clientRate === undefined ? {} : { clientRate }),
+      // A line that fails and fails is tried for minutes.
+      limitMs: paths.some((path) => path.failing !== undefined) ? 1_500_000 : 100_000,
+    };
+  }
+
+  function check(drawn: AnyWorld): void {
+    const world = worldOf(drawn);
+    const out = simulate(world);
+    assert.ok(out.complete || out.gaveUp, `neither complete nor given up after ${out.ms} ms`);
+    assert.ok(
+      out.peakHeld <= Math.max(world.window, 0) + GRAIN + (world.have === undefined ? 0 : world.size),
+    );
+    const own = world.paths[0];
+    if (own?.failing === undefined && world.settings?.scheme === 'adaptive')
+      assert.ok(out.complete, 'gave up though the own line was well');
+  }
+
+  it('is completed, or given up only when no path is left', () => {
+    fc.assert(fc.property(anyWorld, check), { numRuns: Number(process.env['PLAN_WORLDS'] ?? 150) });
+  });
+});
