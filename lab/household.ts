@@ -28,13 +28,16 @@ export class Household implements AsyncDisposable {
   readonly #command: readonly string[];
   readonly #folder: string;
   readonly #signal: AbortSignal;
+  readonly #profiles: string | undefined;
   #daemon: Running | undefined;
 
-  constructor(number: number, down: BytesPerSecond, signal: AbortSignal) {
+  /** `profiles`: the folder for processor profiles of its daemons, when they are wanted. */
+  constructor(number: number, down: BytesPerSecond, signal: AbortSignal, profiles?: string) {
     this.number = number;
     this.name = `Household ${number}`;
     this.#down = down;
     this.#signal = signal;
+    this.#profiles = profiles;
     this.#folder = join(RUN_FOLDER, `household${number}`);
     this.#command = [process.execPath, join(REPOSITORY, 'src', 'main.ts')];
     mkdirSync(this.#folder, { recursive: true });
@@ -60,8 +63,12 @@ export class Household implements AsyncDisposable {
     return this.#daemon === undefined ? 0 : cpuMs(this.#daemon.pid);
   }
 
+  get stateDir(): string {
+    return join(this.#folder, 'state');
+  }
+
   get #places(): readonly string[] {
-    return ['--state', join(this.#folder, 'state'), '--config', join(this.#folder, 'linepool.toml')];
+    return ['--state', this.stateDir, '--config', join(this.#folder, 'linepool.toml')];
   }
 
   /** The command line of `linepool COMMAND` for this household. */
@@ -72,10 +79,13 @@ export class Household implements AsyncDisposable {
   /** Starts the daemon and waits until it is ready. */
   async up(scheme: PoolScheme): Promise<void> {
     writeFileSync(join(this.#folder, 'linepool.toml'), this.#config(scheme));
-    const state = join(this.#folder, 'state');
+    const state = this.stateDir;
     rmSync(runFile(state), { force: true });
     const log = join(this.#folder, 'daemon.log');
-    this.#daemon = Running.start(`the daemon of ${this.name}`, this.command('up'), log, { ns: this.ns });
+    this.#daemon = Running.start(`the daemon of ${this.name}`, this.command('up'), log, {
+      ns: this.ns,
+      ...(this.#profiles !== undefined && { env: this.#profiling(this.#profiles) }),
+    });
     await this.#daemon.until(() => readRunFile(state) !== undefined, READY_BOUND_MS, this.#signal);
   }
 
@@ -104,6 +114,13 @@ export class Household implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.down();
+  }
+
+  /** One file for each life of the daemon, written at its end. */
+  #profiling(folder: string): Record<string, string> {
+    mkdirSync(folder, { recursive: true });
+    const name = `household${this.number}-${Date.now()}.cpuprofile`;
+    return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder} --cpu-prof-name=${name}` };
   }
 
   #config(scheme: PoolScheme): string {

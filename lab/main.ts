@@ -3,15 +3,16 @@
  * one line what is missing and how to mend it.
  */
 import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { type Calibration, calibrate, showCalibration } from './calibrate.ts';
 import { LabError } from './failure.ts';
 import { type Figures, figuresOf } from './figures.ts';
 import { claim, clean } from './namespaces.ts';
 import { RESULTS_FOLDER } from './places.ts';
+import { writeReport } from './report.ts';
 import { runScenario } from './run.ts';
-import type { Scenario } from './scenario.ts';
+import { quickened, type Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 /** Programs that are needed, and the Debian package of each. */
@@ -30,7 +31,9 @@ const NEEDED: Readonly<Record<string, string>> = {
 
 const ROUNDS = 5;
 const QUICK_ROUNDS = 3;
-/** Of the bars, in the short matrix. */
+/** How long a line is measured alone, at most. */
+const ALONE_MS = 12_000;
+const QUICK_ALONE_MS = 5_000;
 const EXIT_BAR = 1;
 const EXIT_CANNOT = 2;
 
@@ -92,23 +95,33 @@ interface RunFlags {
   readonly json?: boolean;
   readonly runs?: string;
   readonly keep?: boolean;
+  readonly profile?: string;
 }
 
 async function runAll(
   scenarios: readonly Scenario[],
   flags: RunFlags,
-  presetRounds: number,
-  signal: AbortSignal,
+  { quick, signal }: { quick: boolean; signal: AbortSignal },
 ) {
   checkMachine();
+  const presetRounds = quick ? QUICK_ROUNDS : ROUNDS;
+  const aloneMs = quick ? QUICK_ALONE_MS : ALONE_MS;
   const rounds = flags.runs === undefined ? presetRounds : Number(flags.runs);
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
     throw new LabError(`--runs needs a number from 1 to 100, not "${flags.runs}".`);
   using claimed = claim(flags.keep === true);
+  const { profile } = flags;
+  const settings = {
+    rounds,
+    aloneMs,
+    signal,
+    say,
+    ...(profile !== undefined && { profiles: resolve(profile) }),
+  };
   const all: Figures[] = [];
   for (const scenario of scenarios) {
     say(`${scenario.name}: ${scenario.says}`);
-    const figures = figuresOf(scenario, await runScenario(scenario, { rounds, signal, say }));
+    const figures = figuresOf(scenario, await runScenario(scenario, settings), quick ? 'best' : 'typical');
     show(figures);
     all.push(figures);
   }
@@ -135,9 +148,12 @@ function program(signal: AbortSignal): Command {
     .description('measure one scenario')
     .argument('<scenario>')
     .option('--runs <number>', `rounds (default: ${ROUNDS})`)
+    .option('--profile <folder>', 'write processor profiles of the daemons there; costs speed')
     .option('--keep', 'keep the logs of the last run')
     .option('--json', 'print one JSON object as the last line')
-    .action(async (name: string, flags: RunFlags) => await runAll([find(name)], flags, ROUNDS, signal));
+    .action(
+      async (name: string, flags: RunFlags) => await runAll([find(name)], flags, { quick: false, signal }),
+    );
   lab
     .command('matrix')
     .description('measure all scenarios')
@@ -146,9 +162,14 @@ function program(signal: AbortSignal): Command {
     .option('--json', 'print one JSON object as the last line')
     .action(async (flags: RunFlags & { quick?: boolean }) => {
       const quick = flags.quick === true;
-      const scenarios = [...SCENARIOS.values()].filter((scenario) => !quick || scenario.quick);
-      await runAll(scenarios, flags, quick ? QUICK_ROUNDS : ROUNDS, signal);
+      const all = [...SCENARIOS.values()];
+      const scenarios = quick ? all.filter((scenario) => scenario.quick).map(quickened) : all;
+      await runAll(scenarios, flags, { quick, signal });
     });
+  lab
+    .command('report')
+    .description('write docs/evaluation.md from the latest results of all scenarios')
+    .action(() => say(`Written: ${writeReport()}`));
   lab
     .command('wire')
     .description('measure the wire itself: is a line what the scenario says?')

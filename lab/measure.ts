@@ -19,11 +19,9 @@ import {
   SMALL_FILE,
 } from './origin.ts';
 import { RUN_FOLDER } from './places.ts';
-import { must, type RunOptions, run } from './process.ts';
+import { cpuMs, must, type RunOptions, run } from './process.ts';
 import { meanRate } from './scenario.ts';
 
-/** How long each line is measured alone at most, at its own rate. */
-const ALONE_MS: Milliseconds = 12_000;
 const SAMPLE_MS: Milliseconds = 40;
 const DOWNLOAD_BOUND_MS: Milliseconds = 400_000;
 const DOWNLOADED = join(RUN_FOLDER, 'downloaded');
@@ -48,6 +46,8 @@ export interface Watched extends Transfer {
   readonly isRight: boolean;
   /** The client's exit code. */
   readonly code: number | null;
+  /** Processor time of the client, as last seen. */
+  readonly cpuMs: Milliseconds;
   readonly samples: readonly Sample[];
 }
 
@@ -68,12 +68,13 @@ const curl = (file: string, ...rest: readonly string[]): readonly string[] => [
 export async function linesAlone(
   neighbourhood: Neighbourhood,
   signal: AbortSignal,
+  atMostMs: Milliseconds,
 ): Promise<readonly Transfer[]> {
   const { lines, bytes: whole } = neighbourhood.scenario;
   const name = originFile(whole);
   return await Promise.all(
     lines.map(async (line, i) => {
-      const bytes = Math.min(whole, Math.round((meanRate(line) * ALONE_MS) / 1000));
+      const bytes = Math.min(whole, Math.round((meanRate(line) * atMostMs) / 1000));
       const options = { ns: neighbourhood.household(i + 1).clientNs, signal, timeoutMs: DOWNLOAD_BOUND_MS };
       // The whole file where it is small enough: a server that ignores ranges sends it anyway.
       const part = bytes < whole && line.origin === 'honest' ? ['-r', `0-${bytes - 1}`] : [];
@@ -87,10 +88,10 @@ export async function linesAlone(
 export async function ownLineByAria2(neighbourhood: Neighbourhood, signal: AbortSignal): Promise<Watched> {
   const { bytes } = neighbourhood.scenario;
   const name = originFile(bytes);
-  return await watched(neighbourhood, name, bytes, 'aria2', async (file) => {
+  return await watched(neighbourhood, name, bytes, 'aria2', async (file, onStart) => {
     const split = ['-x16', '-s16', '-k1M', '--file-allocation=none', '--no-conf', '-q'];
     const place = ['-d', DOWNLOADED, '-o', file.slice(DOWNLOADED.length + 1)];
-    const options = { ns: neighbourhood.borrower.clientNs, signal, timeoutMs: DOWNLOAD_BOUND_MS };
+    const options = { ns: neighbourhood.borrower.clientNs, signal, timeoutMs: DOWNLOAD_BOUND_MS, onStart };
     const { code, wallMs } = await run(['aria2c', ...split, ...place, url(name)], options);
     return { code, ms: wallMs };
   });
@@ -101,8 +102,8 @@ export async function allLinesByMptcp(neighbourhood: Neighbourhood, signal: Abor
   const { bytes } = neighbourhood.scenario;
   const name = originFile(bytes);
   const command = ['mptcpize', 'run'];
-  return await watched(neighbourhood, name, bytes, 'mptcp', (file) =>
-    timed([...command, ...curl(file, url(name, MPTCP_PORT))], { ns: MULTI_NS, signal }),
+  return await watched(neighbourhood, name, bytes, 'mptcp', (file, onStart) =>
+    timed([...command, ...curl(file, url(name, MPTCP_PORT))], { ns: MULTI_NS, signal, onStart }),
   );
 }
 
@@ -115,18 +116,18 @@ export async function pooled(
   const { bytes, via, clientRate } = neighbourhood.scenario;
   const { borrower } = neighbourhood;
   const name = originFile(bytes, number === 0 ? undefined : `${bytes}-${number}.bin`);
-  return await watched(neighbourhood, name, bytes, `pooled-${number}`, async (file) => {
+  return await watched(neighbourhood, name, bytes, `pooled-${number}`, async (file, onStart) => {
     if (via === 'get-https') {
       const target = `https://${ORIGIN_NAME}/${name}`;
       const command = borrower.command('get', target, '-o', file, '--cacert', CA_FILE, '-q', '--json');
-      const options = { ns: borrower.ns, signal, timeoutMs: DOWNLOAD_BOUND_MS };
+      const options = { ns: borrower.ns, signal, timeoutMs: DOWNLOAD_BOUND_MS, onStart };
       const { code, stdout, stderr } = await run(command, options);
       if (code !== 0) throw new LabError(`linepool get ended with ${code}: ${stderr.trim()}`);
       return { code, ms: (JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { ms: number }).ms };
     }
     const slow = clientRate === undefined ? [] : ['--limit-rate', String(Math.round(clientRate))];
     const through = ['-x', borrower.proxy, ...slow, `http://${ORIGIN_NAME}/${name}`];
-    return await timed(curl(file, ...through), { ns: borrower.clientNs, signal });
+    return await timed(curl(file, ...through), { ns: borrower.clientNs, signal, onStart });
   });
 }
 
@@ -141,17 +142,23 @@ async function watched(
   name: string,
   bytes: Bytes,
   label: string,
-  download: (file: string) => Promise<{ code: number | null; ms: Milliseconds }>,
+  download: (
+    file: string,
+    onStart: (pid: number) => void,
+  ) => Promise<{ code: number | null; ms: Milliseconds }>,
 ): Promise<Watched> {
   mkdirSync(DOWNLOADED, { recursive: true });
   const file = join(DOWNLOADED, label);
   rmSync(file, { force: true });
   const samples: Sample[] = [];
+  let client = 0;
+  let clientMs: Milliseconds = 0;
   const ways = scenario.lines.map((_, i) => `${wireOf(i + 1)}.down`);
   const before = (await wires.counters()).ways;
   const began = performance.now();
   const look = async (): Promise<void> => {
     const { ways: now } = await wires.counters();
+    clientMs = Math.max(clientMs, cpuMs(client));
     samples.push({
       ms: performance.now() - began,
       delivered: statSync(file, { throwIfNoEntry: false })?.size ?? 0,
@@ -166,9 +173,18 @@ async function watched(
     }
   })();
   try {
-    const { code, ms } = await download(file);
+    const { code, ms } = await download(file, (pid) => {
+      client = pid;
+    });
     await look();
-    return { bytes, ms, code, isRight: code === 0 && (await isOriginal(file, name)), samples };
+    return {
+      bytes,
+      ms,
+      code,
+      cpuMs: clientMs,
+      isRight: code === 0 && (await isOriginal(file, name)),
+      samples,
+    };
   } finally {
     ended.abort();
     await watching;
@@ -201,10 +217,11 @@ export async function smallPages(
 export async function ownLineWithSmallPages(
   neighbourhood: Neighbourhood,
   signal: AbortSignal,
+  atMostMs: Milliseconds,
 ): Promise<readonly Milliseconds[]> {
   const { bytes, lines } = neighbourhood.scenario;
   const name = originFile(bytes);
-  const part = Math.min(bytes, Math.round(((lines[0]?.down ?? bytes) * ALONE_MS) / 1000));
+  const part = Math.min(bytes, Math.round(((lines[0]?.down ?? bytes) * atMostMs) / 1000));
   const download = must(curl('/dev/null', '-r', `0-${part - 1}`, url(name)), {
     ns: neighbourhood.borrower.clientNs,
     signal,

@@ -68,7 +68,7 @@ export class Neighbourhood implements AsyncDisposable {
     return household;
   }
 
-  static async start(scenario: Scenario, signal: AbortSignal): Promise<Neighbourhood> {
+  static async start(scenario: Scenario, signal: AbortSignal, profiles?: string): Promise<Neighbourhood> {
     await using owned = new AsyncDisposableStack();
     const namespaces = namesOf(scenario);
     for (const name of namespaces) {
@@ -87,7 +87,7 @@ export class Neighbourhood implements AsyncDisposable {
     if (scenario.beside.includes('mptcp'))
       owned.use(await startOrigin({ ns: ORIGIN_NS, kind: 'mptcp', signal }));
     const households = scenario.lines.map((line, i) =>
-      owned.use(new Household(i + 1, meanRate(line), signal)),
+      owned.use(new Household(i + 1, meanRate(line), signal, profiles)),
     );
     await Promise.all(households.map((household) => household.up('adaptive')));
     const neighbourhood = new Neighbourhood(scenario, wires, households, signal, owned.move());

@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: Milliseconds;
   readonly signal?: AbortSignal;
+  /** Told the process id. */
+  readonly onStart?: (pid: number) => void;
 }
 
 const TIMEOUT_MS: Milliseconds = 30_000;
@@ -40,7 +42,7 @@ function guarded(ns: string | undefined, command: readonly string[]): readonly [
 
 /** Runs a program to its end. Rejects only when the signal aborts. */
 export async function run(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
-  const { ns, input, env, timeoutMs = TIMEOUT_MS, signal } = options;
+  const { ns, input, env, timeoutMs = TIMEOUT_MS, signal, onStart } = options;
   signal?.throwIfAborted();
   const began = performance.now();
   const [program, args] = guarded(ns, command);
@@ -48,6 +50,7 @@ export async function run(command: readonly string[], options: RunOptions = {}):
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
+  if (child.pid !== undefined) onStart?.(child.pid);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

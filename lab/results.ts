@@ -5,10 +5,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
+import type { Event } from '../src/core/events.ts';
 import type { Bytes, Milliseconds } from '../src/core/units.ts';
 import type { Sample, Transfer, Watched } from './measure.ts';
 import { REPOSITORY, RESULTS_FOLDER } from './places.ts';
 import type { PoolScheme } from './scenario.ts';
+import type { Look } from './spans.ts';
 
 /** One pooled download, or several at once. */
 export interface PooledRun {
@@ -28,6 +30,8 @@ export interface PooledRun {
   readonly cpuMs: Readonly<Record<string, Milliseconds>>;
   /** How long small pages took meanwhile. */
   readonly smallMs: readonly Milliseconds[];
+  /** Events of the borrower's daemon that are not good news. */
+  readonly troubles: readonly Event[];
 }
 
 export interface Round {
@@ -46,6 +50,8 @@ export interface Result {
   readonly machine: string;
   readonly commit: string;
   readonly rounds: readonly Round[];
+  /** At one more download, which counts for nothing else; for the scenarios whose spans are drawn. */
+  readonly looks?: readonly Look[];
 }
 
 export function machine(): string {

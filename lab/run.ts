@@ -2,8 +2,12 @@
  * Runs one scenario: the neighbourhood, then rounds of all measurements one after the other, so that what the machine
  * does meanwhile meets all of them. Used by main.ts.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Download } from '../src/control/schema.ts';
+import type { EventRecord } from '../src/core/events.ts';
 import type { Milliseconds } from '../src/core/units.ts';
+import type { Household } from './household.ts';
 import {
   allLinesByMptcp,
   linesAlone,
@@ -13,30 +17,47 @@ import {
   smallPages,
 } from './measure.ts';
 import { Neighbourhood } from './neighbourhood.ts';
+import { REPOSITORY, RUN_FOLDER } from './places.ts';
+import { must, Running } from './process.ts';
 import { commit, keep, machine, type PooledRun, type Result, type Round } from './results.ts';
 import type { PoolScheme, Scenario } from './scenario.ts';
+import type { Look } from './spans.ts';
 import { Weather } from './weather.ts';
+
+const SPY_BOUND_MS: Milliseconds = 5_000;
 
 export interface RunSettings {
   readonly rounds: number;
   readonly signal: AbortSignal;
+  /** How long each line is measured alone, at most. */
+  readonly aloneMs: Milliseconds;
+  /** A folder for processor profiles of all daemons; they cost time. */
+  readonly profiles?: string;
   /** Told what is going on, for people. */
   readonly say: (line: string) => void;
 }
 
 /** Everything measured, and kept in the results folder. */
 export async function runScenario(scenario: Scenario, settings: RunSettings): Promise<Result> {
-  const { rounds: wanted, signal, say } = settings;
-  await using neighbourhood = await Neighbourhood.start(scenario, signal);
+  const { rounds: wanted, signal, say, profiles, aloneMs } = settings;
+  await using neighbourhood = await Neighbourhood.start(scenario, signal, profiles);
   const rounds: Round[] = [];
   for (let n = 1; n <= wanted; n += 1) {
     await neighbourhood.wires.seed(n);
-    const round = await runRound(neighbourhood, signal);
+    const round = await runRound(neighbourhood, signal, aloneMs);
     rounds.push(round);
     say(`${scenario.name}, round ${n}: ${summary(round)}`);
   }
+  const looks = scenario.spanMap ? await lookedAt(neighbourhood, signal) : undefined;
   const at = new Date().toISOString();
-  const result = { scenario: scenario.name, at, machine: machine(), commit: commit(), rounds };
+  const result: Result = {
+    scenario: scenario.name,
+    at,
+    machine: machine(),
+    commit: commit(),
+    rounds,
+    ...(looks !== undefined && { looks }),
+  };
   keep(result);
   return result;
 }
@@ -53,11 +74,17 @@ function summary({ alone, aria2, mptcp, pooled: runs }: Round): string {
   return `alone ${lines}; ${others.join(', ')} Mbit/s`;
 }
 
-async function runRound(neighbourhood: Neighbourhood, signal: AbortSignal): Promise<Round> {
+async function runRound(
+  neighbourhood: Neighbourhood,
+  signal: AbortSignal,
+  aloneMs: Milliseconds,
+): Promise<Round> {
   const { scenario } = neighbourhood;
-  const fair = async <T>(measure: (n: Neighbourhood, s: AbortSignal) => Promise<T>): Promise<T> => {
+  const fair = async <T>(
+    measure: (n: Neighbourhood, s: AbortSignal, ms: Milliseconds) => Promise<T>,
+  ): Promise<T> => {
     await using _weather = await Weather.begin(neighbourhood, []);
-    return await measure(neighbourhood, signal);
+    return await measure(neighbourhood, signal, aloneMs);
   };
   const alone = await fair(linesAlone);
   const aria2 = scenario.beside.includes('aria2') ? await fair(ownLineByAria2) : undefined;
@@ -66,6 +93,21 @@ async function runRound(neighbourhood: Neighbourhood, signal: AbortSignal): Prom
   const runs: PooledRun[] = [];
   for (const scheme of scenario.schemes) runs.push(await runPooled(neighbourhood, scheme, signal));
   return { alone, aria2, mptcp, pooled: runs, ownSmallMs };
+}
+
+/** One more download, with somebody who looks at its spans all the while. */
+async function lookedAt(neighbourhood: Neighbourhood, signal: AbortSignal): Promise<readonly Look[]> {
+  const { borrower } = neighbourhood;
+  const output = join(RUN_FOLDER, 'looks');
+  const command = [process.execPath, join(REPOSITORY, 'lab', 'spy.ts'), borrower.stateDir];
+  await using spy = Running.start('the spy', command, output, { ns: borrower.ns });
+  await spy.until(() => readFileSync(output, 'utf8').startsWith('ready'), SPY_BOUND_MS, signal);
+  await using _weather = await Weather.begin(neighbourhood, []);
+  await pooled(neighbourhood, 0, signal);
+  const lines = readFileSync(output, 'utf8').split('\n');
+  return lines.flatMap((line) =>
+    line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as Look] : [],
+  );
 }
 
 /** Every household's daemon is new: nobody has learnt anything of the run before. */
@@ -109,7 +151,12 @@ async function runPooled(
     isRight: done.every(({ isRight }) => isRight),
     codes: done.map(({ code }) => code),
     samples: done[0]?.samples ?? [],
-    cpuMs: { ...cpuMs, wire: wireAfter - wireBefore },
+    cpuMs: {
+      ...cpuMs,
+      ...(scenario.via === 'get-https' && { get: done.reduce((sum, { cpuMs: ms }) => sum + ms, 0) }),
+      wire: wireAfter - wireBefore,
+    },
+    troubles: await troublesOf(borrower),
     smallMs,
     ...known.reduce(
       (sum, { peakWindowBytes, bytesTwice, bytesByPath }) => ({
@@ -123,6 +170,18 @@ async function runPooled(
       >,
     ),
   };
+}
+
+const TROUBLES = new Set(['span_failed', 'path_out', 'neighbour_down', 'warning']);
+
+/** What the borrower's daemon says went wrong. */
+async function troublesOf(borrower: Household): Promise<PooledRun['troubles']> {
+  const { stdout } = await must(borrower.command('events', '--no-follow', '--json'), { ns: borrower.ns });
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (JSON.parse(line) as EventRecord).event)
+    .filter((event) => TROUBLES.has(event.kind));
 }
 
 function added(

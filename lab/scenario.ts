@@ -90,7 +90,8 @@ export const Scenario = z.strictObject({
   schemes: z.array(z.enum(SCHEMES)).min(1).default(['adaptive']),
   /** Beside linepool: the own line with aria2, and kernel MPTCP over all lines. */
   beside: z.array(z.enum(['aria2', 'mptcp'])).default(['aria2', 'mptcp']),
-  /** What changes with time: then efficiency is of what the lines could carry in that very time. */
+  /** True: the spans of one more download are looked at, to be drawn. */
+  spanMap: z.boolean().default(false),
   bars: z.array(Bar),
   /** Part of the short matrix. */
   quick: z.boolean().default(false),
@@ -112,3 +113,12 @@ export const meanRate = (line: Line): number =>
   line.trace === undefined
     ? line.down
     : line.trace.down.reduce((sum, down) => sum + down, 0) / line.trace.down.length;
+
+/** The same in less time: adaptive alone, beside MPTCP alone, nothing for pictures. */
+export const quickened = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  schemes: ['adaptive'],
+  beside: scenario.beside.filter((other) => other === 'mptcp'),
+  bars: scenario.bars.filter(({ figure }) => figure !== 'aheadOfFixed'),
+  spanMap: false,
+});

@@ -50,6 +50,7 @@ const TEXTS: readonly ScenarioText[] = [
     schemes: ALL_SCHEMES,
     bars: FULL,
     quick: true,
+    spanMap: true,
   },
   {
     name: 'falling',
@@ -58,6 +59,7 @@ const TEXTS: readonly ScenarioText[] = [
     bytes: '100 MB',
     schemes: ALL_SCHEMES,
     bars: FULL,
+    spanMap: true,
   },
   {
     name: 'fast',
@@ -280,6 +282,7 @@ const TEXTS: readonly ScenarioText[] = [
       { figure: 'efficiency', atLeast: 0.97 },
       { figure: 'cpuPerGiB', atMost: 1.2 },
     ],
+    quick: true,
   },
 ];
 

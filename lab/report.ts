@@ -1,0 +1,168 @@
+/**
+ * Writes docs/evaluation.md and its pictures from the results that are kept: the latest of every scenario. What is
+ * said about a missed bar is in findings.ts, by people; the figures are never touched. Called by main.ts.
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LabError } from './failure.ts';
+import { type Figures, figuresOf, type Judged, type SchemeFigures, type Spread } from './figures.ts';
+import { FINDINGS } from './findings.ts';
+import { pictures } from './pictures.ts';
+import { REPOSITORY } from './places.ts';
+import { latestResults, type Result } from './results.ts';
+import type { Scenario } from './scenario.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+export interface Evaluated {
+  readonly scenario: Scenario;
+  readonly result: Result;
+  readonly figures: Figures;
+}
+
+const DOCS = join(REPOSITORY, 'docs');
+const PICTURES = join(DOCS, 'evaluation');
+
+const number = (value: number, digits: number): string => value.toFixed(digits);
+const spread = (value: Spread | null | undefined, digits: number, times = 1): string =>
+  value === null || value === undefined
+    ? ''
+    : value.least === value.most
+      ? number(value.median * times, digits)
+      : `${number(value.median * times, digits)} (${number(value.least * times, digits)} to ${number(value.most * times, digits)})`;
+
+const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+
+function speeds({ scenario, figures }: Evaluated): readonly string[] {
+  const time = (scheme: SchemeFigures | undefined): string => spread(scheme?.ms, 2, 0.001);
+  const { adaptive, fixed, proportional } = figures.schemes;
+  return [
+    scenario.name,
+    figures.aloneMbit.map((mbit) => number(mbit, 1)).join(' + '),
+    spread(figures.aria2Ms, 2, 0.001),
+    spread(figures.mptcpMs, 2, 0.001),
+    time(adaptive),
+    time(fixed),
+    time(proportional),
+    spread(adaptive?.efficiency, 3),
+  ];
+}
+
+function details({ scenario, figures }: Evaluated): readonly string[] {
+  const { adaptive } = figures.schemes;
+  return [
+    scenario.name,
+    spread(adaptive?.ofOwn, 2),
+    spread(adaptive?.windowMiB, 1),
+    spread(adaptive?.twicePart, 2, 100),
+    spread(adaptive?.lastPartRate, 2),
+    spread(adaptive?.longestGapMs, 0),
+    spread(adaptive?.cpuPerGiB, 1),
+    Object.entries(adaptive?.cpuMs ?? {})
+      .map(([name, ms]) => `${name.replace('Household ', '')}: ${number(ms / 1000, 1)}`)
+      .join(', '),
+  ];
+}
+
+const judged = ({ figure, bar, value, held }: Judged): readonly string[] => [
+  figure,
+  bar,
+  value === null ? 'not measured' : number(value, 3),
+  held ? 'held' : '**missed**',
+];
+
+function verdicts(all: readonly Evaluated[]): string {
+  const rows = all.flatMap(({ scenario, figures }) =>
+    figures.bars.map((bar) => [
+      scenario.name,
+      ...judged(bar),
+      bar.held
+        ? ''
+        : (FINDINGS[`${scenario.name} ${bar.figure}`] ?? FINDINGS[bar.figure] ?? 'not yet explained'),
+    ]),
+  );
+  return table(['scenario', 'figure', 'bar', 'median', '', 'cause'], rows);
+}
+
+/** Writes it all. Gives the file. @throws LabError when nothing was measured yet */
+export function writeReport(): string {
+  const results = latestResults();
+  const all = [...SCENARIOS.values()].flatMap((scenario): Evaluated[] => {
+    const result = results.get(scenario.name);
+    return result === undefined ? [] : [{ scenario, result, figures: figuresOf(scenario, result) }];
+  });
+  const [first] = all;
+  if (first === undefined) throw new LabError('Nothing was measured yet: npm run lab -- matrix');
+  rmSync(PICTURES, { recursive: true, force: true });
+  mkdirSync(PICTURES, { recursive: true });
+  const drawn = pictures(all);
+  for (const { file, svg } of drawn) writeFileSync(join(PICTURES, file), svg);
+  const file = join(DOCS, 'evaluation.md');
+  writeFileSync(file, page(all, drawn));
+  return file;
+}
+
+function page(all: readonly Evaluated[], drawn: ReturnType<typeof pictures>): string {
+  const machines = [...new Set(all.map(({ result }) => result.machine))];
+  const commits = [...new Set(all.map(({ result }) => result.commit))];
+  const rounds = [...new Set(all.map(({ figures }) => figures.rounds))].sort((a, b) => a - b);
+  const wrong = all.filter(({ figures }) => !figures.allRight).map(({ scenario }) => scenario.name);
+  const bars = all.flatMap(({ figures }) => figures.bars);
+  return `# Evaluation
+
+Written by \`npm run lab -- report\` from what \`npm run lab -- matrix\` measured; how, is in [lab.md](lab.md). Machine: ${machines.join('; ')}.
+Commit: ${commits.join(', ')} (\`+\`: with changes on top). Rounds for each scenario: ${rounds.join(', ')}; the figures are medians, in brackets the least and the most.
+
+${bars.filter(({ held }) => held).length} of ${bars.length} bars were held. ${
+    wrong.length === 0
+      ? 'Every downloaded file was that of the origin, byte for byte.'
+      : `Files with wrong or missing bytes: ${wrong.join(', ')}.`
+  }
+
+## Scenarios
+
+${table(
+  ['scenario', 'what it is', 'file'],
+  all.map(({ scenario }) => [
+    scenario.name,
+    scenario.says,
+    `${scenario.bytes / 1e6} MB${scenario.downloads > 1 ? ` x ${scenario.downloads}` : ''}`,
+  ]),
+)}
+
+## Time, by scheme
+
+Lines alone in Mbit/s of goodput; times in seconds. *Efficiency* is the pooled goodput of \`adaptive\` over the sum of the lines
+alone (where rates follow a trace: over what they could carry in that time).
+
+${table(['scenario', 'lines alone', 'own line, aria2 -x16', 'MPTCP', 'adaptive', 'fixed', 'proportional', 'efficiency'], all.map(speeds))}
+
+## What it costs
+
+Of \`adaptive\`: times as fast as the own line alone; most held in the window; bytes fetched twice; rate of the last 5 % of the bytes
+over the mean rate; longest time without a byte for the client; processor seconds of all daemons for each GiB, and of
+each process.
+
+${table(
+  [
+    'scenario',
+    'times own line',
+    'window, MiB',
+    'twice, %',
+    'last 5 %',
+    'longest gap, ms',
+    'CPU s/GiB',
+    'CPU s by process',
+  ],
+  all.map(details),
+)}
+
+## Bars
+
+${verdicts(all)}
+
+## Pictures
+
+${drawn.map(({ file, says }) => `![${says}](evaluation/${file})\n\n${says}\n`).join('\n')}`;
+}
