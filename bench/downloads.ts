@@ -15,8 +15,8 @@ import { startNeighbourhood, untilOffered } from '../src/demo/neighbourhood.ts';
 import { patternSha256 } from '../src/demo/pattern.ts';
 import { ORIGIN_HOST } from '../src/demo/processes.ts';
 import { buildBundle } from './bundle.ts';
-import { peakResidentBytes, residentBytes } from './memory.ts';
 import { printTable, verdict } from './table.ts';
+import { peakResidentBytes, residentBytes } from './usage.ts';
 
 const { values } = parseArgs({
   options: { json: { type: 'boolean', default: false }, size: { type: 'string', default: '40 MB' } },

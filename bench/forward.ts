@@ -16,9 +16,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { formatBytes } from '../src/core/units.ts';
-import { peakResidentBytes } from './memory.ts';
 import { type Program, startDaemon, startOrigin, startProxy, startSquid } from './programs.ts';
 import { median, printTable, verdict } from './table.ts';
+import { cpuSeconds, peakResidentBytes } from './usage.ts';
 
 const run = promisify(execFile);
 
@@ -134,10 +134,15 @@ for (const via of [undefined, squid.url, proxy.url]) await download(big, via);
 for (const via of [squid.url, proxy.url]) await requests(small, via, folder, 1);
 
 const speeds = { direct: [] as number[], squid: [] as number[], linepool: [] as number[] };
+/** Processor time for one GiB: says more than speed does while the machine is busy with other things. */
+const cpu = { squid: [] as number[], linepool: [] as number[] };
 for (let round = 0; round < rounds; round += 1) {
   speeds.direct.push(await download(big, undefined));
-  speeds.squid.push(await download(big, squid.url));
-  speeds.linepool.push(await download(big, proxy.url));
+  for (const [name, tested] of [['squid', squid] as const, ['linepool', proxy] as const]) {
+    const before = cpuSeconds(tested.pid);
+    speeds[name].push(await download(big, tested.url));
+    cpu[name].push(cpuSeconds(tested.pid) - before);
+  }
 }
 const rates = { squid: [] as number[], linepool: [] as number[] };
 for (let round = 0; round < rounds; round += 1) {
@@ -154,6 +159,8 @@ const result = {
     squidBytesPerSecond: median(speeds.squid),
     linepoolBytesPerSecond: median(speeds.linepool),
     ratio: median(speeds.linepool) / median(speeds.squid),
+    squidCpuSeconds: median(cpu.squid),
+    linepoolCpuSeconds: median(cpu.linepool),
   },
   small: {
     squidPerSecond: median(rates.squid),
@@ -174,6 +181,13 @@ const rows: [string, string, string, string, string][] = [
     perSecond(result.large.squidBytesPerSecond),
     `${perSecond(result.large.linepoolBytesPerSecond)} (${result.large.ratio.toFixed(2)}x squid)`,
     `>= 2x squid: ${verdict(result.large.ratio >= 2)}`,
+  ],
+  [
+    '  processor time for it',
+    '',
+    `${result.large.squidCpuSeconds.toFixed(2)} s`,
+    `${result.large.linepoolCpuSeconds.toFixed(2)} s`,
+    '',
   ],
   [
     `1 kB, ${CONNECTIONS} connections`,

@@ -10,9 +10,9 @@ import { sleep, systemClock } from '../src/core/clock.ts';
 import { formatBytes, MIB } from '../src/core/units.ts';
 import { startNeighbourhood, untilOffered } from '../src/demo/neighbourhood.ts';
 import { buildBundle } from './bundle.ts';
-import { residentBytes } from './memory.ts';
 import { freePort } from './programs.ts';
 import { median, printTable, verdict } from './table.ts';
+import { residentBytes } from './usage.ts';
 
 const { values } = parseArgs({
   options: { json: { type: 'boolean', default: false }, starts: { type: 'string', default: '3' } },
