@@ -33,6 +33,7 @@ const RATE_UNITS: Readonly<Record<string, number>> = {
   'kbit/s': 1e3 / 8,
   'mbit/s': 1e6 / 8,
   'gbit/s': 1e9 / 8,
+  'tbit/s': 1e12 / 8,
   'b/s': 1,
   'kb/s': 1e3,
   'mb/s': 1e6,
@@ -96,9 +97,10 @@ export function formatRate(rate: BytesPerSecond): string {
 
 /** For people: `"420 ms"`, `"3.2 s"`, `"4 min 05 s"`, `"2 h 10 min"`. */
 export function formatDuration(ms: Milliseconds): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (Math.round(ms) < 1000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  // What would be rounded to 60.0 s is a minute.
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   const two = (n: number): string => String(n).padStart(2, '0');
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { span, union } from '../../src/core/span.ts';
 import { MIB } from '../../src/core/units.ts';
 import { LEAST_WINDOW_BYTES } from '../../src/download/window.ts';
