@@ -16,6 +16,7 @@ export const PACKAGE_OF = {
   squid: 'squid',
   chromium: 'chromium',
   'apt-get': 'apt',
+  git: 'git',
 } as const;
 
 export type Program = keyof typeof PACKAGE_OF;
