@@ -74,15 +74,19 @@ describe('sets of spans, as sets of bytes', () => {
       );
     });
   };
-  check('union', union, (set, s) => set.union(s));
-  check('subtract', subtract, (set, s) => set.difference(s));
-  check('intersect', intersect, (set, s) => set.intersection(s));
+  check('union', union, (set, s) => new Set([...set, ...s]));
+  check('subtract', subtract, (set, s) => new Set([...set].filter((n) => !s.has(n))));
+  check('intersect', intersect, (set, s) => new Set([...set].filter((n) => s.has(n))));
 
   it('size and covers', () => {
     fc.assert(
       fc.property(anySet, anySpan, (set, s) => {
         assert.equal(sizeOf(set), bytesOf(set).size);
-        assert.equal(covers(set, s), bytesOf([s]).isSubsetOf(bytesOf(set)));
+        const bytes = bytesOf(set);
+        assert.equal(
+          covers(set, s),
+          [...bytesOf([s])].every((n) => bytes.has(n)),
+        );
       }),
     );
   });
@@ -91,7 +95,10 @@ describe('sets of spans, as sets of bytes', () => {
     fc.assert(
       fc.property(anySpan, anySpan, (a, b) => {
         fc.pre(lengthOf(a) > 0 && lengthOf(b) > 0);
-        assert.equal(overlaps(a, b), !bytesOf([a]).isDisjointFrom(bytesOf([b])));
+        assert.equal(
+          overlaps(a, b),
+          [...bytesOf([a])].some((n) => bytesOf([b]).has(n)),
+        );
       }),
     );
   });
