@@ -22,17 +22,23 @@ export class OwnDoors {
     if (hosts === undefined || !ipaddr.isValid(host)) return false;
     const address = usual(host);
     if (hosts.has(address)) return true;
-    const wildcard = hosts.has('0.0.0.0') || hosts.has('::');
-    return wildcard && isThisMachine(address);
+    const doors = [...hosts].map(rangeOf);
+    const anywhere = doors.includes('unspecified');
+    // Connecting to no address in particular (0.0.0.0, ::) is connecting to this machine's loopback.
+    if (rangeOf(address) === 'unspecified') return anywhere || doors.includes('loopback');
+    return anywhere && isThisMachine(address);
   }
 }
 
-const usual = (host: string): string => (ipaddr.isValid(host) ? ipaddr.process(host).toString() : host);
+/** Without a zone, and IPv4 as IPv4. */
+const usual = (host: string): string =>
+  ipaddr.isValid(host) ? ipaddr.process(host.replace(/%.*$/, '')).toString() : host;
 
-function isThisMachine(address: string): boolean {
-  const range = ipaddr.parse(address).range();
-  if (range === 'loopback' || range === 'unspecified') return true;
-  return Object.values(networkInterfaces()).some((addresses) =>
-    addresses?.some((one) => usual(one.address.replace(/%.*$/, '')) === address),
+const rangeOf = (address: string): string =>
+  ipaddr.isValid(address) ? ipaddr.parse(address).range() : 'none';
+
+const isThisMachine = (address: string): boolean =>
+  rangeOf(address) === 'loopback' ||
+  Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some((one) => usual(one.address) === address),
   );
-}
