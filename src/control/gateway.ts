@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { asLinepoolError, ERRORS, LinepoolError } from '../core/errors.ts';
-import { endToEnd, fromWire, type RawHeaders } from '../core/http.ts';
+import { endToEnd, fieldValue, fromWire, type RawHeaders } from '../core/http.ts';
 import { type Authority, formatAuthority, formatOrigin, type Origin, type Target } from '../core/target.ts';
 import type { Bytes } from '../core/units.ts';
 import type { LinkClient } from '../neighbours/link-client.ts';
@@ -25,8 +25,8 @@ export interface GatewayRooms {
   readonly path: (id: PathId) => Path | undefined;
 }
 
-/** What a tunnel is assumed to want when it is opened; leases are renewed well before that is used up. */
-const TUNNEL_WANTS: Bytes = 64 * 1024 * 1024;
+/** What a tunnel or a lane is assumed to want when it is opened; leases are renewed well before that is used up. */
+const ONE_WANTS: Bytes = 64 * 1024 * 1024;
 
 /** Of a fetch, these are between `get` and the daemon. */
 const OURS = new Set(['host', 'proxy-authorization', PATH_HEADER]);
@@ -58,7 +58,7 @@ export class PathGateway implements Gateway {
     let token: string | undefined;
     try {
       this.#path(id);
-      token = await leases.lease(id, origin, TUNNEL_WANTS);
+      token = await leases.lease(id, origin, ONE_WANTS);
       const tunnel = await link.tunnel({ id }, formatAuthority(authority), [leases.header, token], signal);
       const lease = token;
       let carried = 0;
@@ -81,13 +81,14 @@ export class PathGateway implements Gateway {
 
   fetch(id: PathId, target: Target, request: IncomingMessage, response: ServerResponse): void {
     try {
-      const lane = this.#lane(this.#path(id), target.origin, request.socket);
+      const path = this.#path(id);
+      const lane = this.#lane(path, target.origin, request.socket);
       const headers = endToEnd(request.rawHeaders);
       const kept: string[] = [];
       for (let i = 0; i + 1 < headers.length; i += 2) {
         if (!OURS.has((headers[i] ?? '').toLowerCase())) kept.push(headers[i] ?? '', headers[i + 1] ?? '');
       }
-      lane.dispatch(target.path, kept, new Passing(request, response));
+      lane.dispatch(target.path, kept, new Passing(request, response, path, target.origin));
     } catch (thrown) {
       sendProblem(request, response, thrown);
     }
@@ -112,21 +113,26 @@ export class PathGateway implements Gateway {
     const key = `${path.id} ${formatOrigin(origin)}`;
     let lane = lanes.get(key);
     if (lane === undefined) {
-      lane = path.lane(origin, { bytesWanted: TUNNEL_WANTS });
+      lane = path.lane(origin, { bytesWanted: ONE_WANTS });
       lanes.set(key, lane);
     }
     return lane;
   }
 }
 
-/** Hands the lender's answer on as it is, with back-pressure. */
+/** Hands the lender's answer on as it is, with back-pressure, and tells the path what came: leases are reckoned by it. */
 class Passing implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #path: Path;
+  readonly #origin: Origin;
+  #brought: Bytes = 0;
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, response: ServerResponse, path: Path, origin: Origin) {
     this.#request = request;
     this.#response = response;
+    this.#path = path;
+    this.#origin = origin;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -136,20 +142,31 @@ class Passing implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (status < 200) return;
     const headers: RawHeaders = endToEnd(fromWire((controller.rawHeaders ?? []) as Buffer[]));
+    const code = fieldValue(headers, LENDER_ERROR);
+    if (code !== undefined) this.#path.refused?.(this.#origin, LinepoolError.named(code, 'internal').code);
     this.#response.writeHead(status, [...headers]);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#brought += chunk.length;
     if (!this.#response.write(chunk)) controller.pause();
   }
 
   onResponseEnd(): void {
+    this.#settle();
     this.#response.end();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, thrown: Error): void {
+    this.#settle();
     const error = asLinepoolError(thrown);
     if (!this.#response.headersSent) this.#response.setHeader(LENDER_ERROR, error.code);
     sendProblem(this.#request, this.#response, error);
+  }
+
+  /** A request that undici sends again ends more than once: each byte counts once. */
+  #settle(): void {
+    this.#path.brought?.(this.#origin, this.#brought);
+    this.#brought = 0;
   }
 }
