@@ -7,7 +7,10 @@ import ipaddr from 'ipaddr.js';
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
 import { LinepoolError } from './core/errors.ts';
-import { parseBytes, parseDuration, parseRate } from './core/units.ts';
+import { formatBytes, MIB, parseBytes, parseDuration, parseRate } from './core/units.ts';
+
+/** With less, hardly a download could begin. */
+const LEAST_POOL_WINDOW = MIB;
 
 const quantity = (read: (text: string) => number | undefined, example: string) =>
   z.union([z.string(), z.number()]).transform((value, context) => {
@@ -214,6 +217,12 @@ export function parseConfig(text: string, from: string): Config {
     throw new LinepoolError(
       'config_invalid',
       `${from}: control.listen = "${config.control.listen}" must be a loopback address`,
+    );
+  }
+  if (config.pool.window < LEAST_POOL_WINDOW) {
+    throw new LinepoolError(
+      'config_invalid',
+      `${from}: pool.window must be at least ${formatBytes(LEAST_POOL_WINDOW)}`,
     );
   }
   if (config.pool.download_window > config.pool.window) {

@@ -46,6 +46,7 @@ describe('configuration', () => {
       '[pool]\nwindow = "1 MiB"\ndownload_window = "2 MiB"',
       /download_window must not be larger than pool\.window/,
     ],
+    ['[pool]\nwindow = "1023 KiB"', /pool\.window must be at least 1\.00 MiB/],
     ['[pool\n', /^test, line 1: /],
     ['a = 1\na = 2', /^test, line 2: /],
   ];

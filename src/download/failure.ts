@@ -25,6 +25,7 @@ export function nextAfter(
     case 'span_validator':
     case 'span_coding':
     case 'address_refused':
+    case 'destination_refused':
     case 'port_refused':
     case 'method_refused':
     case 'not_paired':

@@ -24,7 +24,7 @@ import {
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import { adaptive } from './plan-adaptive.ts';
-import { ask, bench, release, withoutAsk } from './plan-asks.ts';
+import { ask, bench, release } from './plan-asks.ts';
 import { fixed, proportional, type Scheme, sharesOf } from './plan-seed.ts';
 import {
   type AskId,
@@ -37,15 +37,14 @@ import {
   type PlanSettings,
   type PlanState,
   pathOf,
-  rateOf,
   readyPaths,
   remaining,
   type Step,
-  totalRate,
   withPath,
 } from './plan-state.ts';
-import { isRunSilent, rescue } from './rescue.ts';
+import { rescue } from './rescue.ts';
 import { resplit } from './resplit.ts';
+import { run } from './running.ts';
 import { flowing, idle, observed, throughput } from './throughput.ts';
 
 /** Requests that may wait on one path; a long way needs more of them to be kept full. */
@@ -54,13 +53,6 @@ export const MOST_ASKS_EACH = 32;
 const UNPROVEN_ASKS = 2;
 /** A request that brings so much before it breaks was worth it. */
 const WORTH_BYTES: Bytes = 16_384;
-/** How long the running response is left alone before others take over: enough for them to prove themselves. */
-const CARVE_MS: Milliseconds = 250;
-/** … and this part of the time that the window holds. */
-const CARVE_WINDOW_PART = 1 / 3;
-/** What the running response claims at a time where nobody else was asked. */
-const CLAIM_MS: Milliseconds = 200;
-
 const SCHEMES: Readonly<Record<PlanSettings['scheme'], Scheme>> = { adaptive, fixed, proportional };
 
 export interface Start {
@@ -275,73 +267,6 @@ function unbench(state: PlanState, now: Milliseconds): PlanState {
         : path,
   );
   return { ...state, paths };
-}
-
-/**
- * The running response. Others are dealt what comes after `carvedAt`; there it stops, but only when its own path
- * has shown that it can go on by ranges, and somebody has or was asked for what comes next. Else it runs on:
- * over holes, which it claims, and over what others were asked for, which then may come twice.
- */
-function run(before: PlanState, commands: PlanCommand[]): PlanState {
-  let state = before;
-  const running = state.running;
-  if (running === undefined) return state;
-  const own = pathOf(state, running.path);
-  if (own === undefined) return state;
-  if (own.standing.kind === 'out' && !isRunSilent(state)) return runAlone(state, commands);
-  const others = readyPaths(state).filter((path) => path.id !== own.id);
-  if (running.carvedAt === undefined) return others.length === 0 ? state : carve(state, own);
-  if (running.at < running.carvedAt) return state;
-
-  // What it has passed is done, whoever else was asked for it.
-  for (const path of state.paths) {
-    for (const ask of path.asks) {
-      if (ask.end > running.at) continue;
-      commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
-      state = withPath(state, withoutAsk(pathOf(state, path.id) ?? path, ask));
-    }
-  }
-  const past = span(state.whole.start, running.at);
-  state = { ...state, holes: subtract(state.holes, past) };
-  const here = state.holes.find((hole) => hole.start === running.at);
-  if (here !== undefined && !isRunSilent(state)) {
-    const claim = Math.max(state.settings.leastBytes, Math.ceil((rateOf(own) * CLAIM_MS) / 1000));
-    const end = Math.min(here.end, running.at + claim);
-    return {
-      ...state,
-      holes: subtract(state.holes, span(here.start, end)),
-      running: { ...running, carvedAt: end },
-    };
-  }
-  if (!own.reliable || running.at >= state.whole.end) return state;
-  commands.push({ kind: 'stop_running' });
-  return { ...state, running: undefined };
-}
-
-function carve(state: PlanState, own: PathState): PlanState {
-  const running = state.running;
-  if (running === undefined) return state;
-  // Until it ends there the client gets no more than it brings, and the window fills with what others bring.
-  const windowMs = ((state.horizon - state.delivered) * 1000) / totalRate(state);
-  const ahead = (rateOf(own) * Math.min(CARVE_MS, windowMs * CARVE_WINDOW_PART)) / 1000;
-  const carvedAt = Math.ceil(running.at + Math.max(state.settings.leastBytes, ahead));
-  if (state.whole.end - carvedAt < state.settings.leastBytes) return state;
-  const holes = lacking(state, span(carvedAt, state.whole.end));
-  const carved = { ...state, holes, running: { ...running, carvedAt } };
-  return { ...carved, shares: sharesOf(carved) };
-}
-
-/** The own line can not go on by ranges: the running response brings everything, as if nothing had been pooled. */
-function runAlone(before: PlanState, commands: PlanCommand[]): PlanState {
-  const { running } = before;
-  if (running === undefined || running.carvedAt === undefined) return before;
-  let state = before;
-  for (const path of state.paths) {
-    for (const ask of path.asks) commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
-    state = withPath(state, { ...path, asks: [], flow: idle(path.flow) });
-  }
-  // The others stay ready: should the running response break off, they bring the rest.
-  return { ...state, holes: EMPTY, running: { ...running, carvedAt: undefined } };
 }
 
 /** True when the path may be asked at all: beside its running response only when somebody has proven ranges. */

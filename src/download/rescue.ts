@@ -14,12 +14,12 @@ import {
   type PathState,
   type PlanCommand,
   type PlanState,
-  pathOf,
   rateOf,
   readyPaths,
   remaining,
   withPath,
 } from './plan-state.ts';
+import { isRunSilent } from './running.ts';
 import { recentRate } from './throughput.ts';
 
 /** A path that has not brought anything yet is given this much more: it has to connect first. */
@@ -40,14 +40,6 @@ export function rescue(before: PlanState, now: Milliseconds, commands: PlanComma
     }
   }
   return takeOver(overtake(state), now, commands);
-}
-
-/** True when the running response could be read, and brings nothing. */
-export function isRunSilent(state: PlanState): boolean {
-  const { running, settings, now } = state;
-  if (running === undefined || running.at >= state.horizon) return false;
-  const latencyMs = pathOf(state, running.path)?.latencyMs ?? 0;
-  return now - running.heardAt > settings.stallMs + ROUND_TRIPS * latencyMs;
 }
 
 /** What a silent running response was to bring next, others bring; it is not stopped: it may be all there is. */

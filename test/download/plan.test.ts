@@ -270,6 +270,14 @@ describe('any world', () => {
       assert.ok(out.complete, 'gave up though the own line was well');
   }
 
+  it('with what was there in part before, by the proportional scheme', () => {
+    const own = line('own', 62_500, 1);
+    const have = [span(0, 1), span(2, 3)];
+    assert.ok(
+      simulate({ paths: [own], size: 5, window: MIB, have, settings: { scheme: 'proportional' } }).complete,
+    );
+  });
+
   it('is completed, or given up only when no path is left', () => {
     fc.assert(fc.property(anyWorld, check), { numRuns: Number(process.env['PLAN_WORLDS'] ?? 150) });
   });

@@ -278,10 +278,6 @@ describe('a faulty origin, the same over every path', () => {
       { kind: 'long', byBytes: 5e6, honest: false },
       { kind: 'chunked', ...ranged },
     ],
-    'brings less than it says, without a length': [
-      { kind: 'short', byBytes: 10, honest: false },
-      { kind: 'chunked', ...ranged },
-    ],
     'sends spans without a length': [{ kind: 'chunked', ...ranged }],
     'answers with several parts': [{ kind: 'multipart' }],
     'has an ETag for each connection': [{ kind: 'etag-by-connection' }],
@@ -304,6 +300,18 @@ describe('a faulty origin, the same over every path', () => {
       await quiet(origin, home);
     });
   }
+
+  it('brings less than it says, without a length: right bytes or a visible failure', async () => {
+    await using origin = await startTestOrigin({
+      faults: [STEADY, { kind: 'short', byBytes: 10, honest: false }, { kind: 'chunked', ...ranged }],
+    });
+    await using home = await openPooling({ silenceTimeout: 1_000 });
+    const got = await home.get(origin.url(PATH));
+    // What a span lacks is found out only at its end; by then the first response may have been given up for it.
+    if (got.whole) expectWhole(got);
+    else expectBroken(got);
+    await quiet(origin, home);
+  });
 
   it('changes in mid-download: right bytes or a visible failure', { timeout: 20_000 }, async () => {
     for (const fromNth of [3, 4, 5, 6, 8, 12]) {
@@ -335,6 +343,26 @@ describe('a faulty origin, the same over every path', () => {
       expectWhole(await home.get(origin.url(PATH)));
       await quiet(origin, home);
     }
+  });
+});
+
+describe('an origin whose name leads elsewhere in mid-download', () => {
+  it('is not followed to where the client may not be led', async () => {
+    await using origin = await startTestOrigin({
+      faults: [STEADY, { kind: 'cut', afterBytes: 300_000, toNth: 1 }],
+    });
+    let forbidden = false;
+    await using home = await openPooling({ offers: [20e6], forbidden: () => forbidden });
+    const response = await home.open(origin.url(PATH));
+    forbidden = true;
+    response.on('error', () => undefined).resume();
+    await until('the download has ended', () => response.closed);
+    const refused = home.events
+      .since(0)
+      .some(({ event }) => event.kind === 'span_failed' && event.code === 'destination_refused');
+    assert.ok(refused);
+    assert.ok((bytesBy(home)['own'] ?? 0) <= 300_000);
+    await quiet(origin, home);
   });
 });
 
