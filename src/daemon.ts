@@ -189,6 +189,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     ),
   );
   let controlAddress = config.control.listen;
+  const gateway = new PathGateway({ link: neighbourhood.client, leases, path: (id) => lines.byId(id) });
   const desk = new HouseholdDesk({
     version,
     name,
@@ -201,6 +202,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     register,
     budget,
     proxy,
+    gateway,
     controlAddress: () => controlAddress,
     stop: (reason) => {
       events.report({ kind: 'daemon_stopping', reason });
@@ -212,7 +214,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       listen: config.control.listen,
       token: openToken(stateDir),
       desk,
-      gateway: new PathGateway({ link: neighbourhood.client, leases, path: (id) => lines.byId(id) }),
+      gateway,
       clock,
     }),
   );

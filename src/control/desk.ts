@@ -18,7 +18,7 @@ export const KEPT = { downloads: 50, verdicts: 100 } as const;
 export interface Totals {
   /** Bytes of pooled downloads brought by our own line, live ones included. */
   readonly ownBytes: Bytes;
-  /** The same, brought by neighbours' lines. */
+  /** The same, brought by neighbours' lines; what `get` fetches over them included. */
   readonly borrowedBytes: Bytes;
   /** Carried for neighbours. */
   readonly lentBytes: Bytes;

@@ -33,11 +33,18 @@ const OURS = new Set(['host', 'proxy-authorization', PATH_HEADER]);
 
 export class PathGateway implements Gateway {
   readonly #rooms: GatewayRooms;
+  /** What came over each path, as it went through here. Bounded by the neighbours there have been. */
+  readonly #brought = new Map<PathId, Bytes>();
   /** The lanes of each control connection, by path and origin; they end with it. */
   readonly #lanes = new WeakMap<Socket, Map<string, Lane>>();
 
   constructor(rooms: GatewayRooms) {
     this.#rooms = rooms;
+  }
+
+  /** Bytes by path since the daemon started, live ones included: of https as they are on the wire, of http bodies. */
+  get brought(): ReadonlyMap<PathId, Bytes> {
+    return this.#brought;
   }
 
   connect(id: PathId, authority: Authority, _request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -64,6 +71,7 @@ export class PathGateway implements Gateway {
       let carried = 0;
       tunnel.on('data', (chunk: Buffer) => {
         carried += chunk.length;
+        this.#count(id, chunk.length);
       });
       tunnel.pause();
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
@@ -88,10 +96,18 @@ export class PathGateway implements Gateway {
       for (let i = 0; i + 1 < headers.length; i += 2) {
         if (!OURS.has((headers[i] ?? '').toLowerCase())) kept.push(headers[i] ?? '', headers[i + 1] ?? '');
       }
-      lane.dispatch(target.path, kept, new Passing(request, response, path, target.origin));
+      lane.dispatch(
+        target.path,
+        kept,
+        new Passing(request, response, path, target.origin, (bytes) => this.#count(id, bytes)),
+      );
     } catch (thrown) {
       sendProblem(request, response, thrown);
     }
+  }
+
+  #count(id: PathId, bytes: Bytes): void {
+    this.#brought.set(id, (this.#brought.get(id) ?? 0) + bytes);
   }
 
   #path(id: PathId): Path {
@@ -126,13 +142,23 @@ class Passing implements Dispatcher.DispatchHandler {
   readonly #response: ServerResponse;
   readonly #path: Path;
   readonly #origin: Origin;
+  readonly #count: (bytes: Bytes) => void;
+  #refused = false;
+  /** Not told to the path yet. */
   #brought: Bytes = 0;
 
-  constructor(request: IncomingMessage, response: ServerResponse, path: Path, origin: Origin) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: Path,
+    origin: Origin,
+    count: (bytes: Bytes) => void,
+  ) {
     this.#request = request;
     this.#response = response;
     this.#path = path;
     this.#origin = origin;
+    this.#count = count;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -143,12 +169,17 @@ class Passing implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     const headers: RawHeaders = endToEnd(fromWire((controller.rawHeaders ?? []) as Buffer[]));
     const code = fieldValue(headers, LENDER_ERROR);
+    this.#refused = code !== undefined;
     if (code !== undefined) this.#path.refused?.(this.#origin, LinepoolError.named(code, 'internal').code);
     this.#response.writeHead(status, [...headers]);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#brought += chunk.length;
+    // The words of a refusal are the lender's own: nothing was borrowed for them.
+    if (!this.#refused) {
+      this.#brought += chunk.length;
+      this.#count(chunk.length);
+    }
     if (!this.#response.write(chunk)) controller.pause();
   }
 

@@ -16,6 +16,7 @@ import type { OwnLine } from '../paths/own-line.ts';
 import { OWN } from '../paths/path.ts';
 import type { Proxy } from '../proxy/server.ts';
 import type { Desk, Totals } from './desk.ts';
+import type { PathGateway } from './gateway.ts';
 import type { Download, Invitation, JoinRequest, Neighbour, Offer, Status, Verdict } from './schema.ts';
 
 export interface DeskRooms {
@@ -30,6 +31,7 @@ export interface DeskRooms {
   readonly register: Register;
   readonly budget: WindowBudget;
   readonly proxy: Proxy;
+  readonly gateway: Pick<PathGateway, 'brought'>;
   readonly controlAddress: () => string;
   readonly stop: (reason: string) => void;
 }
@@ -111,9 +113,9 @@ export class HouseholdDesk implements Desk {
   }
 
   totals(): Totals {
-    const { register, lender, proxy } = this.#rooms;
+    const { register, lender, proxy, gateway } = this.#rooms;
     let ownBytes = this.#brought.get(OWN) ?? 0;
-    let borrowedBytes = [...this.#brought].reduce(
+    let borrowedBytes = [...this.#brought, ...gateway.brought].reduce(
       (sum, [path, bytes]) => (path === OWN ? sum : sum + bytes),
       0,
     );
@@ -183,7 +185,7 @@ export class HouseholdDesk implements Desk {
       since: one.since,
       ...(one.lastError === undefined ? {} : { lastError: { ...one.lastError, at: one.since } }),
       lentBytes: lent?.bytesCarried ?? 0,
-      borrowedBytes: this.#brought.get(one.id) ?? 0,
+      borrowedBytes: (this.#brought.get(one.id) ?? 0) + (this.#rooms.gateway.brought.get(one.id) ?? 0),
     };
   }
 }

@@ -98,8 +98,10 @@ describe('get', { concurrency: false }, () => {
     origins[scheme].exchanges.filter((exchange) => exchange.asked.path === `/file/${size}`);
 
   for (const scheme of ['http', 'https'] as const) {
-    test(`${scheme}: over both lines, byte for byte`, async () => {
+    test(`${scheme}: over both lines, byte for byte, and the daemon counts what was borrowed`, async () => {
       const file = join(folder, scheme);
+      const borrowed = async (): Promise<number> => (await neighbourOf(a, 'B')).borrowedBytes;
+      const before = await borrowed();
       const { bytes, bytesByPath } = printed(await start(scheme, file, '--checksum', sum()).ended);
       isWhole(file);
       assert.equal(bytes, size);
@@ -107,6 +109,11 @@ describe('get', { concurrency: false }, () => {
         (bytesByPath['own'] ?? 0) > 0 && (bytesByPath[neighbour] ?? 0) > 0,
         JSON.stringify(bytesByPath),
       );
+      const counted = (await borrowed()) - before;
+      assert.ok(counted >= (bytesByPath[neighbour] ?? 0), `${counted} of ${JSON.stringify(bytesByPath)}`);
+      const metrics = await (await fetch(`http://${a.control.address}/metrics`)).text();
+      const metric = /^linepool_bytes_total\{path_kind="neighbour"\} (\d+)$/m.exec(metrics);
+      assert.ok(Number(metric?.[1]) >= before + counted, metric?.[0]);
     });
 
     test(`${scheme}: after a kill -9 only what is missing is fetched again`, async (t) => {
