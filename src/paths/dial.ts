@@ -13,12 +13,15 @@ import { type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Authority } from '../core/target.ts';
 import type { Milliseconds } from '../core/units.ts';
 
+/** Says why an address and port may not be connected to; undefined when they may. */
+export type Permit = (address: string, port: number) => ErrorCode | undefined;
+
 export interface DialOptions {
   /** Names that are not asked of the name server, in lower case, with their address. */
   readonly pinned: ReadonlyMap<string, string>;
   readonly connectTimeout: Milliseconds;
-  /** Says why an address and port may not be connected to; undefined when they may. */
-  readonly permit?: (address: string, port: number) => ErrorCode | undefined;
+  /** Asked about each address before a packet goes to it. */
+  readonly permit?: Permit;
   /** Certificates of authorities to trust besides the usual ones, PEM; for `get --cacert` and for tests. */
   readonly ca?: string;
 }

@@ -6,7 +6,7 @@ import { Client } from 'undici';
 import { formatOrigin, type Origin } from '../core/target.ts';
 import type { BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { clientLane } from './client-lane.ts';
-import { connector, type DialOptions } from './dial.ts';
+import { connector, type DialOptions, type Permit } from './dial.ts';
 import { type Lane, OWN, type Path } from './path.ts';
 
 export interface OwnLineOptions {
@@ -55,7 +55,24 @@ export class OwnLine implements Path {
   }
 
   lane(origin: Origin): Lane {
-    const { dial, responseTimeout } = this.#options;
+    return this.#lane(origin, this.#options.dial);
+  }
+
+  /** The same line for those who may not connect everywhere: names may resolve otherwise than a moment ago. */
+  within(permit: Permit): Path {
+    const { id, name } = this;
+    const dial = { ...this.#options.dial, permit };
+    return {
+      id,
+      name,
+      offer: () => this.offer(),
+      carries: () => this.carries(),
+      lane: (origin) => this.#lane(origin, dial),
+    };
+  }
+
+  #lane(origin: Origin, dial: DialOptions): Lane {
+    const { responseTimeout } = this.#options;
     return clientLane(
       (options) => new Client(formatOrigin(origin), { ...options, connect: connector(dial) }),
       {

@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import { LinepoolError } from '../core/errors.ts';
 import type { Milliseconds } from '../core/units.ts';
 import type { ClientResponse } from './exchange.ts';
+import type { Forwarder } from './forward.ts';
 import { refuse, refuseSocket, type Voice } from './refusal.ts';
 
 /** Pipelined requests of one connection that may be unanswered at once. */
@@ -18,6 +19,8 @@ export const PIPELINED = 64;
 const LINGER_MS: Milliseconds = 5_000;
 
 export class Connection {
+  /** What forwards its requests. */
+  readonly forwarder: Forwarder;
   readonly #socket: Socket;
   readonly #voice: Voice;
   /** Why nothing at all is served on it. */
@@ -29,7 +32,8 @@ export class Connection {
   #handedOver = false;
   #linger: Disposable | undefined;
 
-  constructor(socket: Socket, voice: Voice, refused: LinepoolError | undefined) {
+  constructor(socket: Socket, forwarder: Forwarder, voice: Voice, refused: LinepoolError | undefined) {
+    this.forwarder = forwarder;
     this.#socket = socket;
     this.#voice = voice;
     this.#refused = refused;

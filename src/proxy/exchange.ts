@@ -17,6 +17,7 @@ import type { Dispatcher } from 'undici';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { fromWire } from '../core/http.ts';
 import { type Bytes, KIB, type Milliseconds } from '../core/units.ts';
+import type { Permit } from '../paths/dial.ts';
 import { refuse, type Voice } from './refusal.ts';
 import type { RequestHead } from './request-head.ts';
 import {
@@ -46,6 +47,8 @@ export interface Totals {
 /** What all exchanges of a proxy share. */
 export interface ExchangeContext extends Voice {
   readonly totals: Totals;
+  /** What their clients may be led to. */
+  readonly permit: Permit;
   /** Asked about each final response; undefined when nothing is ever pooled. */
   readonly consider: Consider | undefined;
   /** Sends an exchange again, over a connection of its own. */
@@ -187,6 +190,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       method: this.head.method,
       status,
       headers: read.headers,
+      permit: this.#context.permit,
       controller,
       response: this.response,
       waitedMs: this.#context.clock.now() - this.#askedAt,

@@ -1,5 +1,6 @@
 /**
- * Forwarding: which way a request goes to its origin. Called by server.ts for every absolute-form request.
+ * Forwarding: which way a request goes to its origin. Called by server.ts for every absolute-form request; clients that
+ * may reach different things have forwarders of their own, since connections are kept.
  *
  *     without content, repeatable ──► shared: undici, kept-alive connections, at most so many for each origin
  *     all others ───────────────────► alone:  node:http, a connection of its own
@@ -8,9 +9,10 @@
  * It must never send a request twice that may not be repeated (RFC 9110 section 9.2.2).
  */
 import type { IncomingMessage } from 'node:http';
-import { Agent, type buildConnector } from 'undici';
+import { Agent } from 'undici';
 import { formatOrigin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
+import { connector, type DialOptions, type Permit } from '../paths/dial.ts';
 import { type AloneOptions, askAlone } from './alone.ts';
 import { type ClientResponse, Exchange, type ExchangeContext, type Totals } from './exchange.ts';
 import type { Voice } from './refusal.ts';
@@ -18,7 +20,9 @@ import type { RequestHead } from './request-head.ts';
 import type { Consider } from './takeover.ts';
 
 export interface ForwarderOptions extends Voice {
-  readonly connect: buildConnector.connector;
+  readonly dial: DialOptions & { readonly permit: Permit };
+  /** Counted up. */
+  readonly totals: Totals;
   /** How long an origin may be silent before and within a response. */
   readonly responseTimeout: Milliseconds;
   /** Largest response head. */
@@ -38,35 +42,36 @@ const SHARED_IDLE_MAX_MS: Milliseconds = 60_000;
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 export class Forwarder implements AsyncDisposable {
+  readonly dial: DialOptions;
   readonly #agent: Agent;
   readonly #alone: AloneOptions;
   readonly #context: ExchangeContext;
 
   constructor(options: ForwarderOptions) {
+    const { dial, responseTimeout, maxHeaderBytes } = options;
+    const connect = connector(dial);
+    this.dial = dial;
     this.#agent = new Agent({
-      connect: options.connect,
+      connect,
       connections: CONNECTIONS_PER_ORIGIN,
       maxOrigins: ORIGINS,
       allowH2: false,
       pipelining: 1,
       keepAliveTimeout: SHARED_IDLE_MS,
       keepAliveMaxTimeout: SHARED_IDLE_MAX_MS,
-      headersTimeout: options.responseTimeout,
-      bodyTimeout: options.responseTimeout,
-      maxHeaderSize: options.maxHeaderBytes,
+      headersTimeout: responseTimeout,
+      bodyTimeout: responseTimeout,
+      maxHeaderSize: maxHeaderBytes,
     });
-    this.#alone = options;
+    this.#alone = { connect, responseTimeout, maxHeaderBytes };
     this.#context = {
       pseudonym: options.pseudonym,
       clock: options.clock,
-      totals: { requests: 0, passedBytes: 0 },
+      totals: options.totals,
+      permit: dial.permit,
       consider: options.consider,
       again: (exchange) => askAlone(exchange, this.#alone),
     };
-  }
-
-  get totals(): Readonly<Totals> {
-    return this.#context.totals;
   }
 
   /** Answers the request with what its origin answers, or with why there is no answer. Never throws. */

@@ -120,7 +120,7 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
       settings: options.settings,
       sink: window,
       paths: {
-        own: ownLine,
+        own: ownLine.within(head.permit),
         neighbours: () => neighbours.neighbours(),
         onChange: (listener) => neighbours.onChange(listener),
       },

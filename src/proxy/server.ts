@@ -16,13 +16,14 @@ import { LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import { type Authority, formatAuthority } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
-import { connector, type DialOptions } from '../paths/dial.ts';
+import type { DialOptions } from '../paths/dial.ts';
 import { allowedClients } from './clients.ts';
 import { Connection } from './connection.ts';
 import { ClientResponse, type Totals } from './exchange.ts';
 import { Forwarder } from './forward.ts';
 import { answerItself, answerOptions, answerTrace } from './itself.ts';
 import { listen } from './listen.ts';
+import { reach, THIS_MACHINE } from './reach.ts';
 import { refuse, type Voice } from './refusal.ts';
 import { type Framing, maxForwards, type RequestHead, readFraming, readRequestHead } from './request-head.ts';
 import type { Consider } from './takeover.ts';
@@ -34,6 +35,8 @@ export interface ProxyOptions {
   readonly listen: readonly string[];
   /** Networks whose clients are served. */
   readonly clients: readonly string[];
+  /** Networks of those on this machine, who may reach what only it can reach. Default: loopback. */
+  readonly localClients?: readonly string[];
   /** Client connections at once; more are refused. */
   readonly maxConnections: number;
   /** Largest request head, and largest response head. */
@@ -67,10 +70,14 @@ const REFUSALS_AT_ONCE = 64;
 
 export class Proxy implements AsyncDisposable {
   readonly #options: ProxyOptions;
-  readonly #dial: DialOptions;
   readonly #voice: Voice;
-  readonly #forwarder: Forwarder;
+  /** For clients on this machine. */
+  readonly #forHere: Forwarder;
+  /** For all others: with connections of its own, since one that is kept is not asked about again. */
+  readonly #forOthers: Forwarder;
+  readonly #totals: Totals = { requests: 0, passedBytes: 0 };
   readonly #isClient: (address: string | undefined) => boolean;
+  readonly #isHere: (address: string | undefined) => boolean;
   readonly #servers: ProxyServer[] = [];
   readonly #connections = new Map<Duplex, Connection>();
   #addresses: readonly Authority[] = [];
@@ -79,21 +86,22 @@ export class Proxy implements AsyncDisposable {
 
   private constructor(options: ProxyOptions, deps: ProxyDeps) {
     this.#options = options;
-    const { permit } = options.dial;
-    this.#dial = {
-      ...options.dial,
-      permit: (address, port) =>
-        options.forbidden({ host: address, port }) ? 'destination_refused' : permit?.(address, port),
-    };
+    const { forbidden, dial, responseTimeout, maxHeaderBytes } = options;
+    const { permit } = dial;
     this.#voice = { pseudonym: options.pseudonym, clock: deps.clock };
     this.#isClient = allowedClients(options.clients);
-    this.#forwarder = new Forwarder({
-      ...this.#voice,
-      connect: connector(this.#dial),
-      responseTimeout: options.responseTimeout,
-      maxHeaderBytes: options.maxHeaderBytes,
-      consider: deps.consider,
-    });
+    this.#isHere = allowedClients(options.localClients ?? THIS_MACHINE);
+    const forwarder = (fromHere: boolean): Forwarder =>
+      new Forwarder({
+        ...this.#voice,
+        dial: { ...dial, permit: reach({ fromHere, forbidden, permit }) },
+        totals: this.#totals,
+        responseTimeout,
+        maxHeaderBytes,
+        consider: deps.consider,
+      });
+    this.#forHere = forwarder(true);
+    this.#forOthers = forwarder(false);
   }
 
   /**
@@ -126,7 +134,7 @@ export class Proxy implements AsyncDisposable {
 
   /** What has gone through since it was opened. */
   get totals(): Readonly<Totals> {
-    return this.#forwarder.totals;
+    return this.#totals;
   }
 
   /** Client connections that are open. */
@@ -180,7 +188,8 @@ export class Proxy implements AsyncDisposable {
       socket.destroy();
       return;
     }
-    const connection = new Connection(socket, this.#voice, refused);
+    const forwarder = this.#isHere(socket.remoteAddress) ? this.#forHere : this.#forOthers;
+    const connection = new Connection(socket, forwarder, this.#voice, refused);
     this.#connections.set(socket, connection);
     if (refused === undefined) this.#served += 1;
     else this.#refused += 1;
@@ -207,6 +216,7 @@ export class Proxy implements AsyncDisposable {
 
   #serve(request: IncomingMessage, response: ClientResponse): void {
     const connection = this.#connections.get(request.socket);
+    const forwarder = connection?.forwarder ?? this.#forOthers;
     connection?.begin(response);
     try {
       const framing = this.#check(request, connection);
@@ -216,7 +226,7 @@ export class Proxy implements AsyncDisposable {
       else if (maxForwards(request) === 0) {
         if (request.method === 'TRACE') answerTrace(request, response);
         else answerOptions(request, response);
-      } else this.#forwarder.forward(this.#head(request, framing), request, response);
+      } else forwarder.forward(this.#head(request, framing), request, response);
     } catch (error) {
       refuse(response, error as LinepoolError, this.#voice, true);
     }
@@ -227,7 +237,7 @@ export class Proxy implements AsyncDisposable {
     connection?.handOver();
     void openTunnel(request, client, first, {
       ...this.#voice,
-      dial: this.#dial,
+      dial: (connection?.forwarder ?? this.#forOthers).dial,
       refused: connection?.refused,
       forbidden: this.#options.forbidden,
       idleTimeout: this.#options.tunnelIdleTimeout,
@@ -249,7 +259,7 @@ export class Proxy implements AsyncDisposable {
     try {
       const head = this.#head(request, this.#check(request, connection));
       const idle = this.#options.tunnelIdleTimeout;
-      passUpgrade(this.#forwarder, head, request, response, client, first, idle);
+      passUpgrade(connection?.forwarder ?? this.#forOthers, head, request, response, client, first, idle);
     } catch (error) {
       refuse(response, error as LinepoolError, this.#voice, true);
     }
@@ -261,7 +271,7 @@ export class Proxy implements AsyncDisposable {
       (server) => new Promise<void>((resolve) => void server.close(() => resolve())),
     );
     for (const socket of this.#connections.keys()) socket.destroy();
-    await this.#forwarder[Symbol.asyncDispose]();
+    await Promise.all([this.#forHere, this.#forOthers].map((one) => one[Symbol.asyncDispose]()));
     await Promise.all(closed);
   }
 }

@@ -10,6 +10,7 @@ import type { Dispatcher } from 'undici';
 import type { RawHeaders } from '../core/http.ts';
 import type { Target } from '../core/target.ts';
 import type { Milliseconds } from '../core/units.ts';
+import type { Permit } from '../paths/dial.ts';
 
 /** What is known when the head of a response is there and nothing of its body was passed on. */
 export interface ResponseHead {
@@ -22,6 +23,8 @@ export interface ResponseHead {
   readonly headers: RawHeaders;
   /** From the request to this head. */
   readonly waitedMs: Milliseconds;
+  /** What this client may be led to; holds for further requests on its behalf too. */
+  readonly permit: Permit;
   readonly controller: Dispatcher.DispatchController;
   /** Its head is written already; the body and the end are not. */
   readonly response: ServerResponse;

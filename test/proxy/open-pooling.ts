@@ -31,6 +31,7 @@ export interface PoolingProxyOptions {
   readonly eachBytes?: Bytes;
   readonly settings?: Partial<PlanSettings>;
   readonly silenceTimeout?: Milliseconds;
+  readonly forbidden?: () => boolean;
 }
 
 export interface PoolingProxy extends AsyncDisposable {
@@ -96,7 +97,10 @@ export async function openPooling(options: PoolingProxyOptions = {}): Promise<Po
       },
     },
   );
-  const proxy = await openProxy({ dial: DIAL }, { clock, events, consider });
+  const proxy = await openProxy(
+    { dial: DIAL, forbidden: options.forbidden ?? (() => false) },
+    { clock, events, consider },
+  );
   const open = async (url: string, headers: Record<string, string> = {}): Promise<IncomingMessage> => {
     const request = httpRequest({ host: '127.0.0.1', port: proxy.port, path: url, headers, agent: false });
     request.end();
