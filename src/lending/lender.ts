@@ -25,6 +25,7 @@ import { Borrower } from './borrower.ts';
 import { CLOCK_SKEW_MS } from './lease.ts';
 import { LeaseBook } from './lease-book.ts';
 import { offerOf } from './offer.ts';
+import { ownAddresses, type ReadInterfaces } from './own-addresses.ts';
 import { addressRefusal, parseNetworks } from './public-address.ts';
 import { ERROR_HEADER, ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
 import { FetchConnection } from './relay-fetch.ts';
@@ -56,6 +57,8 @@ export interface LenderOptions {
   readonly originSilence?: Milliseconds;
   /** Default `TRANSFER_IDLE_MS`. */
   readonly transferIdle?: Milliseconds;
+  /** Default: those of this machine. */
+  readonly readInterfaces?: ReadInterfaces;
 }
 
 /** One borrower may have so many connections however few all together may have. */
@@ -113,11 +116,15 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#share = this.#shareNow();
     this.#shaper = new Shaper(this.#share.total, clock);
     this.#leases = this.#openLeases();
-    const rule = { allowNetworks: parseNetworks(options.allowNetworks) };
+    const allowNetworks = parseNetworks(options.allowNetworks);
+    const own = ownAddresses(clock, options.readInterfaces);
     this.#relay = {
       ownId: options.ownId,
       ports: new Set(options.ports),
-      dial: { ...options.dial, permit: (address) => addressRefusal(address, rule) },
+      dial: {
+        ...options.dial,
+        permit: (address) => addressRefusal(address, { allowNetworks, ownAddresses: own() }),
+      },
       bufferBytes: options.bufferBytes,
       originSilence: options.originSilence ?? ORIGIN_SILENCE_MS,
       transferIdle: options.transferIdle ?? TRANSFER_IDLE_MS,

@@ -7,7 +7,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6;
+export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
 /** A network in CIDR notation, read. */
 export type Network = readonly [Address, number];
@@ -15,6 +15,8 @@ export type Network = readonly [Address, number];
 export interface AddressRule {
   /** Networks that may be reached although they are not public; for tests. */
   readonly allowNetworks: readonly Network[];
+  /** Of the lender's own interfaces. Public ones lead into its home as well as private ones do. */
+  readonly ownAddresses: readonly Address[];
 }
 
 const networks = (...texts: string[]): readonly Network[] => texts.map((text) => ipaddr.parseCIDR(text));
@@ -33,6 +35,9 @@ const ALSO_REFUSED: readonly Network[] = networks(
   // The 6bone (RFC 3701), given back and routed nowhere.
   '3ffe::/16',
 );
+
+/** A home's network in IPv6 (RFC 7421): what has the same prefix as one of our global addresses is on our own link. */
+const HOME_BITS = 64;
 
 /** The interface identifiers of ISATAP (RFC 5214): an IPv4 address in the last two groups. */
 const ISATAP = new Set(['0:5efe', '200:5efe']);
@@ -55,8 +60,12 @@ export function addressRefusal(address: string, rule: AddressRule): 'address_ref
   if (parsed instanceof ipaddr.IPv6 && (!within(parsed, GLOBAL_IPV6) || isIsatap(parsed))) {
     return 'address_refused';
   }
-  return undefined;
+  return rule.ownAddresses.some((own) => isOurs(parsed, own)) ? 'address_refused' : undefined;
 }
+
+/** An address of this machine, or of its home's IPv6 network. The kinds are the same when the whole is compared. */
+const isOurs = (address: Address, own: Address): boolean =>
+  within(address, [[own, own.kind() === 'ipv4' ? 32 : HOME_BITS]]);
 
 /** Families are not mixed: an IPv4-mapped address is in no IPv4 network. */
 const within = (address: Address, list: readonly Network[]): boolean =>

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import ipaddr from 'ipaddr.js';
 import { addressRefusal, parseNetworks } from '../../src/lending/public-address.ts';
 
-const NONE = { allowNetworks: [] };
+const NONE = { allowNetworks: [], ownAddresses: [] };
 
 /** First and last of each special range of IPv4, and what is inside. */
 const REFUSED_IPV4 = `
@@ -142,7 +143,7 @@ test('no IPv4 address passes inside an IPv6 one, public or not', () => {
 });
 
 test('allowed networks override, in their own family and range only', () => {
-  const rule = { allowNetworks: parseNetworks(['127.0.0.0/8', 'fd00:1::/32']) };
+  const rule = { ...NONE, allowNetworks: parseNetworks(['127.0.0.0/8', 'fd00:1::/32']) };
   assert.equal(addressRefusal('127.0.0.1', rule), undefined);
   assert.equal(addressRefusal('127.255.0.9', rule), undefined);
   assert.equal(addressRefusal('fd00:1::5', rule), undefined);
@@ -158,4 +159,22 @@ test('allowed networks override, in their own family and range only', () => {
     assert.equal(addressRefusal(address, rule), 'address_refused', address);
   }
   assert.throws(() => parseNetworks(['127.0.0.0']));
+});
+
+test('the addresses of the lender itself, and its home in IPv6, are refused though they are public', () => {
+  const own = ['93.184.216.34', '2a00:1450:4001:81b::1', '192.168.1.1', '::1', 'fe80::1'];
+  const rule = { ...NONE, ownAddresses: own.map((address) => ipaddr.parse(address)) };
+  for (const address of [
+    '93.184.216.34',
+    '2a00:1450:4001:81b::1',
+    '2a00:1450:4001:81b::2',
+    '2A00:1450:4001:081B:ffff:ffff:ffff:ffff',
+  ]) {
+    assert.equal(addressRefusal(address, NONE), undefined, address);
+    assert.equal(addressRefusal(address, rule), 'address_refused', address);
+  }
+  for (const address of ['93.184.216.33', '93.184.216.35', '2a00:1450:4001:81a::1', '2a00:1450:4001:81c::1'])
+    assert.equal(addressRefusal(address, rule), undefined, address);
+  const allowed = { ...rule, allowNetworks: parseNetworks(['93.184.216.34/32', '2a00::/16']) };
+  for (const address of own.slice(0, 2)) assert.equal(addressRefusal(address, allowed), undefined, address);
 });
