@@ -30,7 +30,6 @@ import { WindowBudget } from './download/window.ts';
 import { LEASE_HEADER } from './lending/lease.ts';
 import { LeaseSigner } from './lending/lease-signer.ts';
 import { Lender } from './lending/lender.ts';
-import { shortId } from './neighbours/household-id.ts';
 import { loadIdentity } from './neighbours/identity.ts';
 import { Neighbourhood } from './neighbours/neighbourhood.ts';
 import type { DialOptions } from './paths/dial.ts';
@@ -39,6 +38,7 @@ import { NeighbourLines } from './paths/neighbour-lines.ts';
 import { OwnLine } from './paths/own-line.ts';
 import { OwnDoors } from './proxy/own-doors.ts';
 import { pooling } from './proxy/pooled.ts';
+import { newPseudonym } from './proxy/pseudonym.ts';
 import { Proxy } from './proxy/server.ts';
 
 export interface DaemonOptions {
@@ -182,7 +182,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         tunnelIdleTimeout: config.proxy.tunnel_idle_timeout,
         responseTimeout: config.line.response_timeout,
         dial,
-        pseudonym: `linepool-${shortId(identity.id).toLowerCase()}`,
+        pseudonym: newPseudonym(),
         forbidden: (authority) => ourDoors.has(authority),
       },
       { clock, events, consider },

@@ -87,6 +87,14 @@ describe('a household with two neighbours', { concurrency: false }, () => {
     assert.equal(Object.values(shown.bytesByPath).filter((bytes) => bytes > 0).length, 3);
   });
 
+  test('what the proxy calls itself says nothing of the household', async () => {
+    const { host, port } = a.proxy;
+    const said = await (await fetch(`http://${host}:${port}/nothing`)).text();
+    const name = /from the linepool proxy (\S+)/.exec(said)?.[1] ?? '';
+    assert.match(name, /^linepool-[a-z2-7]{6}$/);
+    assert.doesNotMatch(name, new RegExp((await a.control.status()).household.id.slice(0, 4), 'i'));
+  });
+
   test('what is small passes', async () => {
     const size = 100_000;
     await startDownload(a, here.ports.http, size).fetched;
