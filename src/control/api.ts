@@ -71,7 +71,9 @@ export async function openControl(options: ControlOptions): Promise<ControlServe
     socket.once('close', () => sockets.delete(socket));
   });
   server.on('connect', (request, socket, head) => serveGatewayConnect(options, request, socket, head));
-  server.on('clientError', refuseUnreadable);
+  const asked = new WeakSet<object>();
+  server.on('request', (request) => asked.add(request.socket));
+  server.on('clientError', (error, socket) => refuseUnreadable(error, socket, asked.has(socket)));
   await listening(server, host, Number(listen.slice(at + 1)), listen);
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : 0;

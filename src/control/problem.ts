@@ -66,9 +66,12 @@ export function endWithProblem(
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** For `clientError`: a request that is not HTTP, too large or too slow. The socket may be gone already. */
-export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+/**
+ * For `clientError`: a request that is not HTTP, too large or too slow. The socket may be gone already. Once it was asked
+ * something, an answer may be on its way, and this would be taken for a part of it: then it is cut without a word.
+ */
+export function refuseUnreadable(error: NodeJS.ErrnoException, socket: Duplex, wasAsked: boolean): void {
+  if (wasAsked || !socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }

@@ -50,9 +50,12 @@ export async function readBody(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** What is not HTTP, or came too slowly or too large. */
-export function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+/**
+ * What is not HTTP, or came too slowly or too large. Once the connection was asked something, an answer may be on its
+ * way, and a refusal would be taken for a part of it: then the connection is cut, and no more is said.
+ */
+export function onClientError(error: NodeJS.ErrnoException, socket: Duplex, wasAsked: boolean): void {
+  if (wasAsked || !socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }

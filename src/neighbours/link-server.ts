@@ -69,6 +69,8 @@ export class LinkServer implements AsyncDisposable {
   readonly #servers: Server[] = [];
   /** When each neighbour last asked something. */
   readonly #heardAt = new Map<HouseholdId, Milliseconds>();
+  /** Connections over which a request came. */
+  readonly #asked = new WeakSet<object>();
   /** The offers that each neighbour holds open: one, the newest. */
   readonly #offers = new Map<HouseholdId, ServerResponse>();
 
@@ -155,7 +157,7 @@ export class LinkServer implements AsyncDisposable {
     server.on('secureConnection', (socket: TLSSocket) => this.#sockets.onSecure(socket));
     server.on('request', (request, response) => this.#onRequest(request, response));
     server.on('connect', (request, socket, head) => this.#onConnect(request, socket, head));
-    server.on('clientError', onClientError);
+    server.on('clientError', (error, socket) => onClientError(error, socket, this.#asked.has(socket)));
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
@@ -193,6 +195,7 @@ export class LinkServer implements AsyncDisposable {
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    this.#asked.add(request.socket);
     response.on('error', () => response.destroy());
     const neighbour = this.#neighbour(request.socket);
     const { method, url } = request;

@@ -10,7 +10,7 @@ import * as fc from 'fast-check';
 import { systemClock } from '../../src/core/clock.ts';
 import { parseAuthority } from '../../src/core/target.ts';
 import { PATHS } from '../../src/neighbours/channel.ts';
-import { type Identity, makeIdentity } from '../../src/neighbours/identity.ts';
+import { type Identity, loadIdentity, makeIdentity } from '../../src/neighbours/identity.ts';
 import { LinkClient } from '../../src/neighbours/link-client.ts';
 import { MESSAGE_MAX_BYTES } from '../../src/neighbours/messages.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -241,6 +241,23 @@ test('huge heads are refused with 431, long messages are cut', async () => {
     `POST ${PATHS.pair} HTTP/1.1\r\nHost: link\r\nContent-Length: ${length}\r\n\r\n${' '.repeat(length)}`,
   );
   assert.doesNotMatch(await rest(long), /^HTTP\/1\.1 2/);
+});
+
+test('what is not HTTP behind a request gets no word into the answer that is under way', async () => {
+  await using anna = await household('Anna');
+  await using berta = await household('Berta');
+  await pair(anna, berta);
+  const { promise: answering, resolve } = Promise.withResolvers<void>();
+  anna.relay.request = (_neighbour, _request, response) => {
+    response.writeHead(206, { 'Content-Length': 10_000 });
+    response.write('bytes of the file', () => resolve());
+  };
+  const socket = await tls(anna, certificateOf(await loadIdentity(berta.stateDir)));
+  const heard = rest(socket);
+  socket.write('GET http://origin.example/file HTTP/1.1\r\nHost: origin.example\r\n\r\n');
+  await answering;
+  socket.write('no HTTP at all\r\n\r\n');
+  assert.match(await heard, /\r\n\r\nbytes of the file$/);
 });
 
 test('slow heads are cut', async () => {
