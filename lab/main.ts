@@ -11,7 +11,7 @@ import { type Figures, figuresOf } from './figures.ts';
 import { claim, clean } from './namespaces.ts';
 import { RESULTS_FOLDER } from './places.ts';
 import { writeReport } from './report.ts';
-import { runScenario } from './run.ts';
+import { runScenario, soakScenario } from './run.ts';
 import { quickened, type Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
@@ -31,6 +31,8 @@ const NEEDED: Readonly<Record<string, string>> = {
 
 const ROUNDS = 5;
 const QUICK_ROUNDS = 3;
+const SOAK_RUNS = 50;
+const MOST_ROUNDS = 1000;
 /** How long a line is measured alone, at most. */
 const ALONE_MS = 12_000;
 const QUICK_ALONE_MS = 5_000;
@@ -98,6 +100,13 @@ interface RunFlags {
   readonly profile?: string;
 }
 
+function roundsOf({ runs }: RunFlags, preset: number): number {
+  const rounds = runs === undefined ? preset : Number(runs);
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > MOST_ROUNDS)
+    throw new LabError(`--runs needs a number from 1 to ${MOST_ROUNDS}, not "${runs}".`);
+  return rounds;
+}
+
 async function runAll(
   scenarios: readonly Scenario[],
   flags: RunFlags,
@@ -106,9 +115,7 @@ async function runAll(
   checkMachine();
   const presetRounds = quick ? QUICK_ROUNDS : ROUNDS;
   const aloneMs = quick ? QUICK_ALONE_MS : ALONE_MS;
-  const rounds = flags.runs === undefined ? presetRounds : Number(flags.runs);
-  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100)
-    throw new LabError(`--runs needs a number from 1 to 100, not "${flags.runs}".`);
+  const rounds = roundsOf(flags, presetRounds);
   using claimed = claim(flags.keep === true);
   const { profile } = flags;
   const settings = {
@@ -165,6 +172,23 @@ function program(signal: AbortSignal): Command {
       const all = [...SCENARIOS.values()];
       const scenarios = quick ? all.filter((scenario) => scenario.quick).map(quickened) : all;
       await runAll(scenarios, flags, { quick, signal });
+    });
+  lab
+    .command('soak')
+    .description('download again and again, until a byte is wrong')
+    .argument('<scenario>')
+    .option('--runs <number>', `downloads (default: ${SOAK_RUNS})`)
+    .option('--keep', 'keep the logs')
+    .action(async (name: string, flags: RunFlags) => {
+      checkMachine();
+      const scenario = find(name);
+      const rounds = roundsOf(flags, SOAK_RUNS);
+      using _claimed = claim(flags.keep === true);
+      const wrong = await soakScenario(scenario, { rounds, signal, say });
+      if (wrong === undefined) return;
+      const { samples: _, ...run } = wrong;
+      say(`WRONG OR MISSING BYTES: ${JSON.stringify(run)}`);
+      process.exitCode = EXIT_BAR;
     });
   lab
     .command('report')

@@ -11,12 +11,13 @@ import { MULTI_NS } from './namespaces.ts';
 import { type Neighbourhood, wireOf } from './neighbourhood.ts';
 import {
   CA_FILE,
-  isOriginal,
   MPTCP_PORT,
   ORIGIN_ADDRESS,
   ORIGIN_NAME,
   originFile,
   SMALL_FILE,
+  type Wrong,
+  wrongSpans,
 } from './origin.ts';
 import { RUN_FOLDER } from './places.ts';
 import { cpuMs, must, type RunOptions, run } from './process.ts';
@@ -44,6 +45,8 @@ export interface Transfer {
 export interface Watched extends Transfer {
   /** True when the client has every byte as the origin has it. */
   readonly isRight: boolean;
+  /** Where it has not, when it says that it has everything. */
+  readonly wrong: readonly Wrong[];
   /** The client's exit code. */
   readonly code: number | null;
   /** Processor time of the client, as last seen. */
@@ -177,12 +180,15 @@ async function watched(
       client = pid;
     });
     await look();
+    ended.abort();
+    const wrong = code === 0 ? await wrongSpans(file, name) : [];
     return {
       bytes,
       ms,
       code,
       cpuMs: clientMs,
-      isRight: code === 0 && (await isOriginal(file, name)),
+      isRight: code === 0 && wrong.length === 0,
+      wrong,
       samples,
     };
   } finally {

@@ -3,13 +3,15 @@
  * authority of the run. A second nginx speaks MPTCP to those who do. Started by neighbourhood.ts.
  */
 import { closeSync, existsSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../src/core/clock.ts';
+import type { Span } from '../src/core/span.ts';
 import { type Bytes, MIB } from '../src/core/units.ts';
 import { makeAuthority } from '../src/demo/certificate.ts';
 import { patternAt } from '../src/demo/pattern.ts';
 import { RUN_FOLDER } from './places.ts';
-import { Running, run } from './process.ts';
+import { Running } from './process.ts';
 
 /** Of the range for measurements (RFC 2544): no address of anybody. */
 export const ORIGIN_ADDRESS = '198.18.0.1';
@@ -44,9 +46,45 @@ export function originFile(bytes: Bytes, name = `${bytes}.bin`): string {
   return name;
 }
 
-/** True when the file on disk is that of the origin, byte for byte. */
-export async function isOriginal(file: string, name: string): Promise<boolean> {
-  return (await run(['cmp', '--', file, join(FILES, name)])).code === 0;
+const COMPARED_BYTES: Bytes = MIB;
+/** More would say no more. */
+const MOST_WRONG = 20;
+
+/** What is shown of what should not be there. */
+const SHOWN_BYTES: Bytes = 400;
+
+export type Wrong = Span & { readonly shown: string };
+
+/** Where the file on disk differs from that of the origin; nothing when it is the same, byte for byte. */
+export async function wrongSpans(file: string, name: string): Promise<readonly Wrong[]> {
+  await using here = await open(file);
+  await using there = await open(join(FILES, name));
+  const sizes = await Promise.all([here.stat(), there.stat()]);
+  const [own, whole] = sizes.map(({ size }) => size);
+  const wrong: { start: Bytes; end: Bytes }[] = [];
+  const note = (at: Bytes, end: Bytes): void => {
+    const last = wrong.at(-1);
+    if (last?.end === at) last.end = end;
+    else if (wrong.length < MOST_WRONG) wrong.push({ start: at, end });
+  };
+  if (own === undefined || whole === undefined || own !== whole)
+    note(Math.min(own ?? 0, whole ?? 0), whole ?? 0);
+  const buffers = [Buffer.alloc(COMPARED_BYTES), Buffer.alloc(COMPARED_BYTES)] as const;
+  for (let at = 0; at < (whole ?? 0); at += COMPARED_BYTES) {
+    const [a, b] = await Promise.all([
+      here.read(buffers[0], 0, COMPARED_BYTES, at),
+      there.read(buffers[1], 0, COMPARED_BYTES, at),
+    ]);
+    const length = Math.min(a.bytesRead, b.bytesRead);
+    if (buffers[0].compare(buffers[1], 0, length, 0, length) === 0) continue;
+    for (let i = 0; i < length; i += 1) if (buffers[0][i] !== buffers[1][i]) note(at + i, at + i + 1);
+  }
+  return await Promise.all(
+    wrong.map(async (span) => {
+      const { buffer, bytesRead } = await here.read(Buffer.alloc(SHOWN_BYTES), 0, SHOWN_BYTES, span.start);
+      return { ...span, shown: buffer.toString('latin1', 0, Math.min(bytesRead, span.end - span.start)) };
+    }),
+  );
 }
 
 /** The certificates of all origins of a run. */

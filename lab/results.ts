@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Event } from '../src/core/events.ts';
 import type { Bytes, Milliseconds } from '../src/core/units.ts';
 import type { Sample, Transfer, Watched } from './measure.ts';
+import type { Wrong } from './origin.ts';
 import { REPOSITORY, RESULTS_FOLDER } from './places.ts';
 import type { PoolScheme } from './scenario.ts';
 import type { Look } from './spans.ts';
@@ -19,6 +20,8 @@ export interface PooledRun {
   readonly bytes: Bytes;
   readonly ms: Milliseconds;
   readonly isRight: boolean;
+  /** Of each download, where its bytes are not those of the origin. */
+  readonly wrong: readonly (readonly Wrong[])[];
   readonly codes: readonly (number | null)[];
   readonly samples: readonly Sample[];
   /** What the daemon says of it; several downloads summed. Missing where it does not know (`get`). */

@@ -62,6 +62,25 @@ export async function runScenario(scenario: Scenario, settings: RunSettings): Pr
   return result;
 }
 
+/** Pooled downloads alone, one after the other, until one has a wrong byte or did not end well; gives what that one was. */
+export async function soakScenario(
+  scenario: Scenario,
+  { rounds, signal, say }: Pick<RunSettings, 'rounds' | 'signal' | 'say'>,
+): Promise<PooledRun | undefined> {
+  await using neighbourhood = await Neighbourhood.start(scenario, signal);
+  for (let n = 1; n <= rounds; n += 1) {
+    await neighbourhood.wires.seed(n);
+    const run = await runPooled(
+      neighbourhood,
+      scenario.schemes[n % scenario.schemes.length] ?? 'adaptive',
+      signal,
+    );
+    say(`${scenario.name}, download ${n}: ${mbit(run.bytes, run.ms)} Mbit/s`);
+    if (!run.isRight) return run;
+  }
+  return undefined;
+}
+
 const mbit = (bytes: number, ms: Milliseconds): string => ((bytes * 8) / ms / 1000).toFixed(1);
 
 function summary({ alone, aria2, mptcp, pooled: runs }: Round): string {
@@ -149,6 +168,7 @@ async function runPooled(
     bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),
     ms: Math.max(...done.map(({ ms }) => ms)),
     isRight: done.every(({ isRight }) => isRight),
+    wrong: done.map(({ wrong }) => wrong),
     codes: done.map(({ code }) => code),
     samples: done[0]?.samples ?? [],
     cpuMs: {

@@ -26,6 +26,7 @@ const pooledRun = (ms: number, more: Partial<PooledRun> = {}): PooledRun => ({
   bytes: 4_000_000,
   ms,
   isRight: true,
+  wrong: [],
   codes: [0],
   samples: steady(ms, 4_000_000),
   peakWindowBytes: 2 ** 20,
