@@ -176,7 +176,7 @@ function addGet(program: Command, rooms: Rooms, clock: Clock): void {
     .description("download a file over the lines of the daemon's household and its neighbours")
     .argument('<url>', 'http or https')
     .option('-o, --output <file>', 'write to this file (default: as the server names it)')
-    .option('-C, --continue', 'go on with what is on disk')
+    .option('-C, --continue', 'go on with what is on disk (what another program left: with --checksum only)')
     .option('--checksum <sum>', 'sha-256=... or sha-512=..., in hex or base64')
     .option('--cacert <file>', 'trust these certificate authorities too, PEM')
     .option('-H, --header <line>', '"Name: value" to send along; may be repeated', collect)

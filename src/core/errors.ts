@@ -92,7 +92,7 @@ export const ERRORS = {
   state_unusable: kind(500, 6, null, 'The state folder can not be used.', 'Check its owner, its rights and the space on the disk.'),
   file_exists: kind(409, 6, null, 'The file exists already.', 'Choose another with -o, or resume with -C.'),
   file_failed: kind(507, 6, null, 'The file could not be written.', 'Check the folder, its rights and the space on the disk.'),
-  resume_mismatch: kind(409, 5, null, 'What is on disk belongs to another version of the file.', 'Remove it and start again.'),
+  resume_mismatch: kind(409, 5, null, 'The download can not go on from what is on disk.', 'Remove it and start again.'),
   daemon_missing: kind(503, 7, null, 'No linepool daemon answers.', 'Start it with `linepool up`.'),
   daemon_running: kind(409, 7, null, 'A daemon runs already on this state folder.', 'End it first, or give another --state.'),
   port_taken: kind(409, 7, null, 'The address to listen on is in use.', 'Choose another in the configuration.'),

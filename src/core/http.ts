@@ -96,6 +96,11 @@ export function formatRange(s: Span): string {
   return `bytes=${s.start}-${s.end - 1}`;
 }
 
+/** `bytes=500-`: from there to the end, wherever that is. */
+export function formatRangeFrom(start: Bytes): string {
+  return `bytes=${start}-`;
+}
+
 /** What a Range field of one part asks for; `end` is missing for "to the end", `suffix` is its last bytes. */
 export type RangeAsked =
   | { readonly kind: 'from'; readonly start: Bytes; readonly end: Bytes | undefined }

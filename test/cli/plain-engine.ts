@@ -3,7 +3,13 @@ import { get as httpGet, type IncomingMessage } from 'node:http';
 import { headersAlong, isRedirect, redirected } from '../../src/cli/get/redirect.ts';
 import type { Engine, Head, OpenEngine, Opened, OpenRequest, Sink } from '../../src/cli/get/seam.ts';
 import { LinepoolError } from '../../src/core/errors.ts';
-import { fieldValue, formatRange, parseContentRange, strongValidator } from '../../src/core/http.ts';
+import {
+  fieldValue,
+  formatRange,
+  formatRangeFrom,
+  parseContentRange,
+  strongValidator,
+} from '../../src/core/http.ts';
 import type { Target } from '../../src/core/target.ts';
 
 function ask(target: Target, headers: readonly string[], signal: AbortSignal): Promise<IncomingMessage> {
@@ -56,7 +62,7 @@ export const openPlainEngine: OpenEngine = ({ notice }): Promise<Engine> => {
   return Promise.resolve({
     async open(request: OpenRequest): Promise<Opened> {
       let { target, headers } = request;
-      const range = request.from === undefined ? [] : ['range', `bytes=${request.from.span.start}-`];
+      const range = request.from === undefined ? [] : ['range', formatRangeFrom(request.from.start)];
       let response = await ask(target, [...headers, ...range], request.signal);
       while (isRedirect(response.statusCode ?? 0)) {
         response.resume();

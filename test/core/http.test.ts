@@ -6,6 +6,7 @@ import {
   fieldValue,
   fieldValues,
   formatRange,
+  formatRangeFrom,
   fromWire,
   isIdentity,
   parseContentLength,
@@ -19,6 +20,7 @@ import { span } from '../../src/core/span.ts';
 describe('ranges', () => {
   it('are inclusive on the wire and half-open here', () => {
     assert.equal(formatRange(span(0, 500)), 'bytes=0-499');
+    assert.deepEqual(parseRange(formatRangeFrom(500)), { kind: 'from', start: 500, end: undefined });
     fc.assert(
       fc.property(fc.nat(), fc.integer({ min: 1, max: 1e6 }), (start, length) => {
         assert.deepEqual(parseRange(formatRange(span(start, start + length))), {

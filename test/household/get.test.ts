@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { fieldValue } from '../../src/core/http.ts';
 import { type SpanSet, sizeOf } from '../../src/core/span.ts';
 import type { Household } from '../../src/demo/household.ts';
 import type { Neighbourhood } from '../../src/demo/neighbourhood.ts';
-import { isPattern, patternSha256 } from '../../src/demo/pattern.ts';
+import { isPattern, patternAt, patternSha256 } from '../../src/demo/pattern.ts';
 import type { Ran, Running } from '../cli/ran.ts';
 import {
   neighbourOf,
@@ -154,6 +154,16 @@ describe('get', { concurrency: false }, () => {
       t.diagnostic(`missing ${missing} bytes, ${begins.length} requests, handed out by the origin ${sent}`);
     });
   }
+
+  test('what another program began is gone on with, from there to the end', async () => {
+    const file = join(folder, 'foreign');
+    writeFileSync(file, patternAt(0, 1_000_001));
+    const { resumedBytes } = printed(await start('http', file, '-C', '--checksum', sum()).ended);
+    assert.equal(resumedBytes, 1_000_000);
+    isWhole(file);
+    const [first] = asked('http');
+    assert.equal(fieldValue(first?.asked.headers ?? [], 'range'), 'bytes=1000000-');
+  });
 
   test('a wrong checksum is exit code 5, and the file does not get its name', async () => {
     const file = join(folder, 'wrong');

@@ -5,7 +5,7 @@
  */
 import { Client, type Dispatcher } from 'undici';
 import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
-import { fieldValue, formatRange, fromWire, type RawHeaders } from '../../core/http.ts';
+import { fieldValue, formatRange, formatRangeFrom, fromWire, type RawHeaders } from '../../core/http.ts';
 import { formatOrigin, type Target } from '../../core/target.ts';
 import type { Milliseconds } from '../../core/units.ts';
 import { connector, type DialOptions } from '../../paths/dial.ts';
@@ -74,8 +74,9 @@ function requestHeaders(headers: RawHeaders, { from }: OpenRequest, userAgent: s
   if (fieldValue(headers, 'accept') === undefined) out.push('Accept', '*/*');
   out.push('Accept-Encoding', 'identity');
   if (from === undefined) return out;
-  out.push('Range', formatRange(from.span));
-  if (from.validator !== undefined) out.push('If-Range', from.validator.value);
+  const { start, end, validator } = from;
+  out.push('Range', end === undefined ? formatRangeFrom(start) : formatRange({ start, end }));
+  if (validator !== undefined) out.push('If-Range', validator.value);
   return out;
 }
 

@@ -18,7 +18,7 @@ import type { GetOptions } from './options.ts';
 import type { Snapshot } from './progress.ts';
 import type { Engine, Head, OpenEngine, Opened } from './seam.ts';
 import { FileSink } from './sink.ts';
-import { decideStart, type Found, firstMissing, look, refuseCollision } from './start.ts';
+import { decideStart, type Found, firstMissing, look, refuseOnSight } from './start.ts';
 
 export interface GetContext {
   readonly openEngine: OpenEngine;
@@ -155,9 +155,9 @@ async function fetchToFile(
   };
 }
 
-async function lookFor(file: string, { resume }: GetOptions): Promise<Found> {
+async function lookFor(file: string, { resume, checksum }: GetOptions): Promise<Found> {
   const found = await look(file);
-  if (!resume) refuseCollision(file, found);
+  refuseOnSight(file, found, { resume, checked: checksum !== undefined });
   return found;
 }
 
@@ -171,10 +171,11 @@ async function openSink(
   const { url, resume, checksum } = options;
   const start = decideStart(file, found, head, { url, resume, checked: checksum !== undefined });
   const done = start.kind === 'fresh' ? [] : start.done;
+  const adopted = start.kind === 'adopt' || (start.kind === 'resume' && found.journal?.adopted === true);
   const sink = await FileSink.open({
     file,
     start,
-    journal: { url, validator: head.validator, totalBytes: head.totalBytes },
+    journal: { url, validator: head.validator, totalBytes: head.totalBytes, adopted },
     clock,
   });
   const missing =

@@ -15,6 +15,8 @@ export interface Journal {
   readonly validator: Validator | undefined;
   /** Undefined when the origin did not say. */
   readonly totalBytes: Bytes | undefined;
+  /** True when its beginning is a file that another program left: only a checksum can prove that it belongs to it. */
+  readonly adopted: boolean;
   /** What is on disk for certain. */
   readonly done: SpanSet;
 }
@@ -24,9 +26,10 @@ const VERSION = 1;
 export const partOf = (file: string): string => `${file}.part`;
 export const journalOf = (file: string): string => `${file}.part.json`;
 
-export function formatJournal({ url, validator, totalBytes, done }: Journal): string {
+export function formatJournal({ url, validator, totalBytes, adopted, done }: Journal): string {
   const spans = done.map(({ start, end }) => [start, end]);
-  return `${JSON.stringify({ version: VERSION, url, validator, total: totalBytes, done: spans })}\n`;
+  const fields = { version: VERSION, url, validator, total: totalBytes, adopted, done: spans };
+  return `${JSON.stringify(fields)}\n`;
 }
 
 /** Undefined when the text is not a whole journal of this version. */
@@ -43,7 +46,8 @@ export function parseJournal(text: string): Journal | undefined {
   if (total !== undefined && !isBytes(total)) return undefined;
   if (validator !== undefined && !isValidator(validator)) return undefined;
   const done = spansOf(value['done'], total ?? Number.MAX_SAFE_INTEGER);
-  return done === undefined ? undefined : { url, validator, totalBytes: total, done };
+  const adopted = value['adopted'] === true;
+  return done === undefined ? undefined : { url, validator, totalBytes: total, adopted, done };
 }
 
 /** The journal that stands beside the file; undefined when there is none that can be trusted. */

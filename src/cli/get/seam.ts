@@ -7,7 +7,7 @@
  *                     └► Opened.transfer(missing, sink) ──► Sink (in any order) ──► finish
  */
 import type { RawHeaders, Validator } from '../../core/http.ts';
-import type { Span, SpanSet } from '../../core/span.ts';
+import type { SpanSet } from '../../core/span.ts';
 import type { Target } from '../../core/target.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../../core/units.ts';
 import type { PathId } from '../../paths/path.ts';
@@ -45,12 +45,20 @@ export interface Head {
   readonly ranges: boolean;
 }
 
+/** A part that is missing. */
+export interface Gap {
+  readonly start: Bytes;
+  /** Undefined: to the end of the file, wherever that is. */
+  readonly end: Bytes | undefined;
+  readonly validator: Validator | undefined;
+}
+
 export interface OpenRequest {
   readonly target: Target;
   /** End-to-end headers that the person gave with -H: flat list. */
   readonly headers: RawHeaders;
-  /** The first span that is missing on disk, when resuming; the engine may ask for it at once with If-Range. */
-  readonly from: { readonly span: Span; readonly validator: Validator | undefined } | undefined;
+  /** The first part that is missing on disk, when resuming; the engine may ask for it at once with If-Range. */
+  readonly from: Gap | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -4,23 +4,22 @@
  */
 import { stat } from 'node:fs/promises';
 import { LinepoolError } from '../../core/errors.ts';
-import { fieldValue } from '../../core/http.ts';
 import { EMPTY, intersect, type SpanSet, subtract } from '../../core/span.ts';
-import type { Bytes, Milliseconds } from '../../core/units.ts';
+import type { Bytes } from '../../core/units.ts';
 import { type Journal, partOf, readJournal } from './journal.ts';
-import type { Head, OpenRequest } from './seam.ts';
+import type { Gap, Head } from './seam.ts';
 
 export interface Found {
   readonly journal: Journal | undefined;
   /** Length of FILE.part. */
   readonly partBytes: Bytes | undefined;
-  /** FILE itself. */
-  readonly file: { readonly bytes: Bytes; readonly modified: Milliseconds } | undefined;
+  /** Length of FILE itself. */
+  readonly fileBytes: Bytes | undefined;
 }
 
 /**
  * `fresh`: from the beginning, `over` a FILE.part that is of no use. `adopt`: FILE itself is the beginning, as curl
- * or wget left it.
+ * or wget left it; of which version, only a checksum can say.
  */
 export type Start =
   | { readonly kind: 'fresh'; readonly over: boolean }
@@ -34,7 +33,7 @@ export async function look(file: string): Promise<Found> {
     return {
       journal,
       partBytes: part?.size,
-      file: whole === undefined ? undefined : { bytes: whole.size, modified: whole.mtimeMs },
+      fileBytes: whole?.size,
     };
   } catch (error) {
     if (error instanceof LinepoolError) throw error;
@@ -42,7 +41,7 @@ export async function look(file: string): Promise<Found> {
   }
 }
 
-async function status(file: string): Promise<{ size: Bytes; mtimeMs: Milliseconds } | undefined> {
+async function status(file: string): Promise<{ size: Bytes } | undefined> {
   try {
     const stats = await stat(file);
     if (stats.isFile()) return stats;
@@ -53,10 +52,27 @@ async function status(file: string): Promise<{ size: Bytes; mtimeMs: Millisecond
   }
 }
 
-/** @throws LinepoolError `file_exists` when something is there and it is not to be resumed */
-export function refuseCollision(file: string, found: Found): void {
-  if (found.file !== undefined) throw new LinepoolError('file_exists', file);
-  if (found.partBytes !== undefined) throw new LinepoolError('file_exists', partOf(file));
+/**
+ * What is on disk can be reason enough, before anything is asked of the origin.
+ * @throws LinepoolError `file_exists` when something is there and it is not to be resumed; `resume_mismatch` when nothing
+ *   tells which version it is of, and no checksum will
+ */
+export function refuseOnSight(
+  file: string,
+  { journal, partBytes, fileBytes }: Found,
+  request: { readonly resume: boolean; readonly checked: boolean },
+): void {
+  if (!request.resume) {
+    if (fileBytes !== undefined) throw new LinepoolError('file_exists', file);
+    if (partBytes !== undefined) throw new LinepoolError('file_exists', partOf(file));
+    return;
+  }
+  const foreign = partBytes === undefined ? fileBytes !== undefined : journal?.adopted === true;
+  if (!foreign || request.checked) return;
+  throw new LinepoolError(
+    'resume_mismatch',
+    `${partBytes === undefined ? file : partOf(file)}: nothing tells which version another program began there; give --checksum, or remove it.`,
+  );
 }
 
 /** What is on disk and can be trusted, before anything has been asked of the origin. */
@@ -66,22 +82,25 @@ export function onDisk(found: Found): SpanSet {
     return intersect(found.journal?.done ?? EMPTY, { start: 0, end: found.partBytes });
   }
   // The last byte of a plain file is asked for again: from behind the end of a whole one, nothing could be.
-  const end = (found.file?.bytes ?? 0) - 1;
+  const end = (found.fileBytes ?? 0) - 1;
   return end > 0 ? [{ start: 0, end }] : EMPTY;
 }
 
 /** The first part that is missing, for the engine to ask for at once; undefined to start at the beginning. */
-export function firstMissing(found: Found): OpenRequest['from'] {
+export function firstMissing(found: Found): Gap | undefined {
   const done = onDisk(found);
-  const journal = found.partBytes === undefined ? undefined : found.journal;
-  if (journal !== undefined && journal.totalBytes === undefined) return undefined;
-  const whole = { start: 0, end: journal?.totalBytes ?? Number.MAX_SAFE_INTEGER };
-  const [gap] = done.reduce<SpanSet>(subtract, [whole]);
-  return gap === undefined || gap.start === 0 ? undefined : { span: gap, validator: journal?.validator };
+  if (found.partBytes === undefined) {
+    const start = done.at(-1)?.end;
+    return start === undefined ? undefined : { start, end: undefined, validator: undefined };
+  }
+  if (found.journal?.totalBytes === undefined) return undefined;
+  const { totalBytes, validator } = found.journal;
+  const [gap] = done.reduce<SpanSet>(subtract, [{ start: 0, end: totalBytes }]);
+  return gap === undefined || gap.start === 0 ? undefined : { ...gap, validator };
 }
 
 /**
- * Decides, once the origin has said what it has now. `checked` is true when a checksum will prove the outcome:
+ * Decides, once the origin has said what it has now, of what was not refused on sight. `checked` is true when a checksum will prove the outcome:
  * then an address that differs or a validator that is missing on both sides does not matter.
  * @throws LinepoolError `resume_mismatch`, naming what differs
  */
@@ -93,21 +112,15 @@ export function decideStart(
 ): Start {
   if (!request.resume) return { kind: 'fresh', over: false };
   const done = onDisk(found);
-  if (done.length === 0 && found.file === undefined) return { kind: 'fresh', over: true };
+  if (done.length === 0 && found.fileBytes === undefined) return { kind: 'fresh', over: true };
   const mismatch = (why: string): never => {
     throw new LinepoolError('resume_mismatch', `${file}: ${why}`);
   };
-  const end = found.partBytes === undefined ? (found.file?.bytes ?? 0) : (done.at(-1)?.end ?? 0);
+  const end = found.partBytes === undefined ? (found.fileBytes ?? 0) : (done.at(-1)?.end ?? 0);
   if (head.totalBytes === undefined) return mismatch('the server does not say how long the file is now.');
   if (end > head.totalBytes)
     return mismatch(`${end} bytes are on disk, but the file has ${head.totalBytes} now.`);
-  if (found.partBytes === undefined) {
-    const changed = Date.parse(fieldValue(head.headers, 'last-modified') ?? '');
-    if (!request.checked && changed > (found.file?.modified ?? 0)) {
-      return mismatch('it changed on the server after it was written here.');
-    }
-    return head.ranges ? { kind: 'adopt', done } : refuseRestart(file);
-  }
+  if (found.partBytes === undefined) return head.ranges ? { kind: 'adopt', done } : refuseRestart(file);
   const { journal } = found;
   if (journal?.totalBytes !== head.totalBytes) {
     return mismatch(

@@ -1,15 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -32,6 +24,8 @@ describe('get', () => {
   let asked: { url: string; headers: IncomingMessage['headers'] }[] = [];
   /** Holds back the end of `/slow` until it is called. */
   let release: () => void = () => undefined;
+  /** Parts of it, too. */
+  let slowParts = false;
   const server = createServer((request, response) => {
     asked.push({ url: request.url ?? '', headers: request.headers });
     answer(request, response);
@@ -53,11 +47,11 @@ describe('get', () => {
       const end = range?.kind === 'from' ? Math.min(SIZE, range.end ?? SIZE) : SIZE;
       if (range !== undefined) headers['content-range'] = `bytes ${from}-${end - 1}/${SIZE}`;
       response.writeHead(range === undefined ? 200 : 206, { ...headers, 'content-length': end - from });
-      if (url !== '/slow' || range !== undefined) {
+      if (url !== '/slow' || (range !== undefined && !slowParts)) {
         response.end(patternAt(from, end - from));
         return;
       }
-      response.write(patternAt(0, SIZE / 2));
+      response.write(patternAt(from, SIZE / 2 - from));
       release = () => response.end(patternAt(SIZE / 2, SIZE / 2));
     }
   }
@@ -74,6 +68,7 @@ describe('get', () => {
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'linepool-get-'));
     etag = '"v1"';
+    slowParts = false;
     asked = [];
   });
   afterEach(() => rmSync(dir, { recursive: true }));
@@ -194,8 +189,8 @@ describe('get', () => {
 
   describe('-C', () => {
     /** Kills a download of `/slow` once its first half is claimed. */
-    const interrupt = async (signal: NodeJS.Signals): Promise<Ran> => {
-      const running = start(['get', `${base}/slow`], { cwd: dir });
+    const interrupt = async (signal: NodeJS.Signals, ...args: string[]): Promise<Ran> => {
+      const running = start(['get', `${base}/slow`, ...args], { cwd: dir });
       await until('half of it', async () => {
         const journal = await readJournal(join(dir, 'slow')).catch(() => undefined);
         return sizeOf(journal?.done ?? []) === SIZE / 2;
@@ -238,25 +233,46 @@ describe('get', () => {
 
     it('goes on from what another program left', async () => {
       writeFileSync(join(dir, 'a.iso'), patternAt(0, 100_000));
-      assert.equal((await get(`${base}/a.iso`, '-C')).code, 0);
+      assert.equal((await get(`${base}/a.iso`, '-C', '--checksum', SUM)).code, 0);
       assert.deepEqual(
         asked.map(({ headers }) => headers.range),
         ['bytes=99999-'],
       );
       isWhole('a.iso');
-      assert.equal((await get(`${base}/a.iso`, '-C')).code, 0, 'nothing is left to do');
+      assert.equal((await get(`${base}/a.iso`, '-C', '--checksum', SUM)).code, 0, 'nothing is left to do');
       isWhole('a.iso');
     });
 
-    it('refuses a plain file that is older than the one on the server, or a server without parts', async () => {
-      writeFileSync(join(dir, 'a.iso'), patternAt(0, 100_000));
-      utimesSync(join(dir, 'a.iso'), 1e9, 1e9);
-      assert.equal((await get(`${base}/a.iso`, '-C')).code, 5);
+    it('does not make one file of two versions, whatever its length and date', async () => {
+      const old = Buffer.alloc(100_000, 'x');
+      writeFileSync(join(dir, 'a.iso'), old);
+      const { code, err } = await get(`${base}/a.iso`, '-C');
+      assert.equal(code, 5);
+      assert.match(err, /a\.iso: nothing tells which version .* give --checksum, or remove it/);
+      assert.equal(asked.length, 0);
+      assert.deepEqual(readFileSync(join(dir, 'a.iso')), old);
+      assert.equal((await get(`${base}/a.iso`, '-C', '--checksum', SUM)).code, 5);
+      assert.deepEqual(readdirSync(dir), ['a.iso.part'], 'a wrong file does not get the name');
+    });
+
+    it('asks for the checksum again when what another program left was gone on with, and interrupted', async () => {
+      writeFileSync(join(dir, 'slow'), patternAt(0, 1000));
+      slowParts = true;
+      await interrupt('SIGKILL', '-C', '--checksum', SUM);
+      slowParts = false;
+      const { code, err } = await get(`${base}/slow`, '-C');
+      assert.equal(code, 5);
+      assert.match(err, /slow\.part: nothing tells which version/);
+      assert.equal((await get(`${base}/slow`, '-C', '--checksum', SUM)).code, 0);
+      isWhole('slow');
+    });
+
+    it('refuses what another program left when the server gives no parts', async () => {
       writeFileSync(join(dir, 'whole'), patternAt(0, 100_000));
-      const { code, err } = await get(`${base}/whole`, '-C');
+      const { code, err } = await get(`${base}/whole`, '-C', '--checksum', SUM);
       assert.equal(code, 5);
       assert.match(err, /only be downloaded whole/);
-      assert.deepEqual(readdirSync(dir), ['a.iso', 'whole']);
+      assert.deepEqual(readdirSync(dir), ['whole']);
     });
 
     it('starts at the beginning where nothing is', async () => {

@@ -31,6 +31,7 @@ const journals: fc.Arbitrary<Journal> = fc.record(
       ),
     ),
     totalBytes: fc.oneof(fc.constant(undefined), fc.constant(TOTAL)),
+    adopted: fc.boolean(),
     done: spans,
   },
   { noNullPrototype: true },
@@ -94,7 +95,13 @@ describe('journal', () => {
   it('is replaced in one step, for the owner alone, with nothing left beside it', async () => {
     const file = join(dir, 'a');
     assert.equal(await readJournal(file), undefined);
-    const journal: Journal = { url: 'u', validator: undefined, totalBytes: 10, done: [{ start: 0, end: 5 }] };
+    const journal: Journal = {
+      url: 'u',
+      validator: undefined,
+      totalBytes: 10,
+      adopted: true,
+      done: [{ start: 0, end: 5 }],
+    };
     await writeJournal(file, { ...journal, done: EMPTY });
     await writeJournal(file, journal);
     assert.deepEqual(await readJournal(file), journal);
@@ -107,7 +114,9 @@ describe('journal', () => {
     const before = readFileSync(journalOf(file), 'utf8');
     // A folder of that name stands in the way, even for root.
     mkdirSync(`${journalOf(file)}.new`);
-    await assert.rejects(writeJournal(file, { url: 'v', validator: undefined, totalBytes: 1, done: EMPTY }));
+    await assert.rejects(
+      writeJournal(file, { url: 'v', validator: undefined, totalBytes: 1, adopted: false, done: EMPTY }),
+    );
     assert.equal(readFileSync(journalOf(file), 'utf8'), before);
   });
 });

@@ -28,7 +28,7 @@ const begun = decideStart(file, found, head, { url, resume: true, checked: false
 const sink = await FileSink.open({
   file,
   start: begun,
-  journal: { url, validator, totalBytes },
+  journal: { url, validator, totalBytes, adopted: false },
   clock: systemClock,
 });
 sink.onError((error) => {

@@ -48,7 +48,7 @@ describe('file sink', () => {
     FileSink.open({
       file,
       start: { kind: 'fresh', over: false },
-      journal: { url: 'u', validator: undefined, totalBytes },
+      journal: { url: 'u', validator: undefined, totalBytes, adopted: false },
       clock,
       ...change,
     });

@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Head } from '../../../src/cli/get/seam.ts';
-import {
-  decideStart,
-  type Found,
-  firstMissing,
-  onDisk,
-  refuseCollision,
-} from '../../../src/cli/get/start.ts';
+import { decideStart, type Found, firstMissing, onDisk, refuseOnSight } from '../../../src/cli/get/start.ts';
 import { LinepoolError } from '../../../src/core/errors.ts';
 import { parseTarget } from '../../../src/core/target.ts';
 
@@ -27,30 +21,55 @@ const journal = {
   url: URL_TYPED,
   validator: ETAG,
   totalBytes: 100,
+  adopted: false,
   done: [
     { start: 0, end: 40 },
     { start: 60, end: 70 },
   ],
 };
-const part = (change: Partial<Found> = {}): Found => ({ journal, partBytes: 70, file: undefined, ...change });
-const plain = (bytes: number, modified = Date.UTC(2026, 0, 2)): Found => ({
-  journal: undefined,
-  partBytes: undefined,
-  file: { bytes, modified },
+const part = (change: Partial<Found> = {}): Found => ({
+  journal,
+  partBytes: 70,
+  fileBytes: undefined,
+  ...change,
 });
-const nothing: Found = { journal: undefined, partBytes: undefined, file: undefined };
+const plain = (bytes: number): Found => ({ journal: undefined, partBytes: undefined, fileBytes: bytes });
+const nothing: Found = { journal: undefined, partBytes: undefined, fileBytes: undefined };
 const decide = (found: Found, h: Head, change: { url?: string; checked?: boolean; resume?: boolean } = {}) =>
   decideStart('a.iso', found, h, { url: URL_TYPED, resume: true, checked: false, ...change });
 
 describe('start of a download', () => {
   it('refuses to write over anything', () => {
-    assert.throws(() => refuseCollision('a.iso', plain(1)), { code: 'file_exists' });
+    const anew = { resume: false, checked: true };
+    assert.throws(() => refuseOnSight('a.iso', plain(1), anew), { code: 'file_exists' });
     assert.throws(
-      () => refuseCollision('a.iso', part()),
+      () => refuseOnSight('a.iso', part(), anew),
       (error) =>
         error instanceof LinepoolError && error.code === 'file_exists' && error.detail === 'a.iso.part',
     );
-    refuseCollision('a.iso', nothing);
+    refuseOnSight('a.iso', nothing, anew);
+  });
+
+  it('goes on with what another program began only when a checksum will prove it', () => {
+    const adopted = part({ journal: { ...journal, adopted: true } });
+    for (const [found, name] of [
+      [plain(30), 'a.iso'],
+      [plain(0), 'a.iso'],
+      [adopted, 'a.iso.part'],
+    ] as const) {
+      assert.throws(
+        () => refuseOnSight('a.iso', found, { resume: true, checked: false }),
+        (error) =>
+          error instanceof LinepoolError &&
+          error.code === 'resume_mismatch' &&
+          error.detail.startsWith(`${name}: nothing tells which version`) &&
+          error.detail.endsWith('give --checksum, or remove it.'),
+      );
+      refuseOnSight('a.iso', found, { resume: true, checked: true });
+    }
+    for (const found of [part(), part({ journal: undefined }), nothing]) {
+      refuseOnSight('a.iso', found, { resume: true, checked: false });
+    }
   });
 
   it('trusts only what the journal claims and the file has', () => {
@@ -66,12 +85,12 @@ describe('start of a download', () => {
   });
 
   it('asks for the first part that is missing', () => {
-    assert.deepEqual(firstMissing(part()), { span: { start: 40, end: 60 }, validator: ETAG });
+    assert.deepEqual(firstMissing(part()), { start: 40, end: 60, validator: ETAG });
     assert.equal(firstMissing(nothing), undefined);
     assert.equal(firstMissing(part({ journal: undefined })), undefined);
     assert.equal(firstMissing(part({ journal: { ...journal, done: [] } })), undefined);
     assert.equal(firstMissing(part({ journal: { ...journal, totalBytes: undefined } })), undefined);
-    assert.equal(firstMissing(plain(30))?.span.start, 29);
+    assert.deepEqual(firstMissing(plain(30)), { start: 29, end: undefined, validator: undefined });
     assert.equal(firstMissing(plain(1)), undefined);
   });
 
@@ -81,12 +100,14 @@ describe('start of a download', () => {
     assert.deepEqual(decide(nothing, head()), { kind: 'fresh', over: true });
     assert.deepEqual(decide(part({ journal: undefined }), head()), { kind: 'fresh', over: true });
     assert.deepEqual(decide(part(), head({ ranges: false, status: 200 })), { kind: 'fresh', over: true });
-    assert.deepEqual(decide(plain(30), head()), { kind: 'adopt', done: [{ start: 0, end: 29 }] });
-    assert.deepEqual(decide(plain(100), head()).kind, 'adopt');
+    assert.deepEqual(decide(plain(30), head(), { checked: true }), {
+      kind: 'adopt',
+      done: [{ start: 0, end: 29 }],
+    });
+    assert.deepEqual(decide(plain(100), head(), { checked: true }).kind, 'adopt');
   });
 
   const none = { ...journal, validator: undefined };
-  const changed = head({ headers: ['Last-Modified', 'Sat, 03 Jan 2026 00:00:00 GMT'] });
   const mismatches: readonly [string, Found, Head, RegExp][] = [
     [
       'another version',
@@ -112,7 +133,6 @@ describe('start of a download', () => {
     ],
     ['no version then or now', part({ journal: none }), head({ validator: undefined }), /names no version/],
     ['a plain file that is longer', plain(101), head(), /101 bytes are on disk/],
-    ['a plain file that is older', plain(30), changed, /changed on the server after/],
     ['a plain file, and no parts', plain(30), head({ ranges: false }), /only be downloaded whole/],
   ];
   for (const [what, found, h, text] of mismatches) {
@@ -132,7 +152,6 @@ describe('start of a download', () => {
       'resume',
     );
     assert.equal(decide(part({ journal: none }), head({ validator: undefined }), checked).kind, 'resume');
-    assert.equal(decide(plain(30), changed, checked).kind, 'adopt');
     assert.throws(() => decide(part(), head({ validator: { kind: 'etag', value: '"v2"' } }), checked), {
       code: 'resume_mismatch',
     });
