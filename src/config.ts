@@ -3,10 +3,12 @@
  * Only daemon.ts, main.ts and the command line read it: rooms are handed what they need.
  */
 import { readFileSync } from 'node:fs';
+import { isIPv4, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
 import { LinepoolError } from './core/errors.ts';
+import { parseAuthority } from './core/target.ts';
 import { formatBytes, MIB, parseBytes, parseDuration, parseRate } from './core/units.ts';
 
 /** With less, hardly a download could begin. */
@@ -24,18 +26,36 @@ const quantity = (read: (text: string) => number | undefined, example: string) =
 
 const rate = quantity(parseRate, '"50 Mbit/s"');
 const size = quantity(parseBytes, '"16 MiB"');
+const poolWindow = size.refine(
+  (bytes) => bytes >= LEAST_POOL_WINDOW,
+  `must be at least ${formatBytes(LEAST_POOL_WINDOW)}`,
+);
 const time = quantity(parseDuration, '"300 ms"');
 
 const listenAddress = z
   .string()
-  .regex(
-    /^(\[[0-9a-f:.]+\]|[0-9.]+):\d{1,5}$/i,
-    'must be address:port, such as "192.168.1.1:3128" or "[::1]:3128"',
-  );
+  .refine(isListenAddress, 'must be address:port, such as "192.168.1.1:3128" or "[::1]:3128"');
+const authority = z.string().max(262).refine(isAuthority, 'must be host:port, such as "192.168.77.1:7468"');
 const network = z
   .string()
   .refine((text) => ipaddr.isValidCIDR(text), 'must be a network, such as "192.168.1.0/24"');
 const port = z.int().min(1).max(65_535);
+
+/** An IP address, IPv6 in brackets, and a port; 0 is any that is free. */
+function isListenAddress(text: string): boolean {
+  const [, six, four, at] = /^(?:\[(.*)\]|([^[\]:]*)):(\d{1,5})$/.exec(text) ?? [];
+  return (isIPv6(six ?? '') || isIPv4(four ?? '')) && !text.includes('%') && Number(at) <= 65_535;
+}
+
+/** As others are to call it: a name or an address, and a port that is not 0. */
+function isAuthority(text: string): boolean {
+  try {
+    parseAuthority(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** The sentence and unit of a key, for the printed example. */
 const key = <T extends z.ZodType>(schema: T, preset: z.input<T>, says: string) =>
@@ -53,7 +73,7 @@ const SECTIONS = {
   }),
   proxy: z.strictObject({
     listen: key(
-      z.array(listenAddress).max(16),
+      z.array(listenAddress).min(1, 'must hold at least one address:port').max(16),
       ['127.0.0.1:3128', '[::1]:3128'],
       "Addresses of the household's proxy. On a router add its address in the home network.",
     ),
@@ -90,7 +110,7 @@ const SECTIONS = {
     ),
     min_size: key(size, '1 MiB', 'Smaller responses are passed through.'),
     min_saving: key(time, '200 ms', 'Pool only when it is expected to save at least this.'),
-    window: key(size, '16 MiB', 'Reorder memory of all downloads together, a hard cap.'),
+    window: key(poolWindow, '16 MiB', 'Reorder memory of all downloads together, a hard cap.'),
     download_window: key(size, '8 MiB', 'Reorder memory of one download, at most.'),
     span_time: key(time, '300 ms', "Longest span, in time of its path's rate (adaptive)."),
     fixed_span: key(size, '1 MiB', 'Span size of the scheme "fixed".'),
@@ -128,7 +148,7 @@ const SECTIONS = {
       'Addresses where neighbours reach us. Empty: we can join neighbours, but not be joined.',
     ),
     advertise: optionalKey(
-      z.string(),
+      authority,
       '192.168.77.1:7468',
       'Address put into invitations. Default: the first of link.listen.',
     ),
@@ -217,12 +237,6 @@ export function parseConfig(text: string, from: string): Config {
     throw new LinepoolError(
       'config_invalid',
       `${from}: control.listen = "${config.control.listen}" must be a loopback address`,
-    );
-  }
-  if (config.pool.window < LEAST_POOL_WINDOW) {
-    throw new LinepoolError(
-      'config_invalid',
-      `${from}: pool.window must be at least ${formatBytes(LEAST_POOL_WINDOW)}`,
     );
   }
   if (config.pool.download_window > config.pool.window) {

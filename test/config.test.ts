@@ -46,7 +46,20 @@ describe('configuration', () => {
       '[pool]\nwindow = "1 MiB"\ndownload_window = "2 MiB"',
       /download_window must not be larger than pool\.window/,
     ],
-    ['[pool]\nwindow = "1023 KiB"', /pool\.window must be at least 1\.00 MiB/],
+    ['[pool]\nwindow = "1023 KiB"', /pool\.window = "1023 KiB": must be at least 1\.00 MiB$/],
+    ['[pool]\nwindow = "0 B"', /pool\.window = "0 B": must be at least 1\.00 MiB$/],
+    ['[link]\nlisten = ["999.1.1.1:5"]', /link\.listen\.0 = "999\.1\.1\.1:5": must be address:port/],
+    ['[link]\nlisten = ["010.1.1.1:5"]', /link\.listen\.0 = "010\.1\.1\.1:5": must be address:port/],
+    ['[link]\nlisten = ["[1:::2]:5"]', /link\.listen\.0 = "\[1:::2\]:5": must be address:port/],
+    ['[link]\nlisten = ["[1.1.1.1]:5"]', /link\.listen\.0 = "\[1\.1\.1\.1\]:5": must be address:port/],
+    ['[control]\nlisten = "127.0.0.1:99999"', /control\.listen = "127\.0\.0\.1:99999": must be address:port/],
+    ['[proxy]\nlisten = []', /proxy\.listen = \[\]: must hold at least one address:port/],
+    [
+      '[link]\nadvertise = "::::"',
+      /link\.advertise = "::::": must be host:port, such as "192\.168\.77\.1:7468"/,
+    ],
+    ['[link]\nadvertise = "192.168.77.1"', /link\.advertise = "192\.168\.77\.1": must be host:port/],
+    ['[link]\nadvertise = "a.example:0"', /link\.advertise = "a\.example:0": must be host:port/],
     ['[pool\n', /^test, line 1: /],
     ['a = 1\na = 2', /^test, line 2: /],
   ];
@@ -63,6 +76,17 @@ describe('configuration', () => {
       );
     });
   }
+
+  it('takes what is right', () => {
+    const config = parseConfig(
+      '[proxy]\nlisten = ["0.0.0.0:0", "[fd00::1]:65535"]\n[link]\nlisten = ["[::]:0"]\nadvertise = "a.example:1"\n' +
+        '[control]\nlisten = "[::1]:0"\n[pool]\nwindow = "1 MiB"\ndownload_window = "1 MiB"',
+      'test',
+    );
+    assert.deepEqual(config.proxy.listen, ['0.0.0.0:0', '[fd00::1]:65535']);
+    assert.equal(config.link.advertise, 'a.example:1');
+    assert.equal(config.pool.window, 1024 * 1024);
+  });
 
   it('names every key that is wrong', () => {
     assert.throws(
