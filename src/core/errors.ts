@@ -91,6 +91,7 @@ export const ERRORS = {
   config_invalid: kind(400, 2, null, 'The configuration can not be used.', 'Correct the key that is named; `linepool config example` shows them all.'),
   state_unusable: kind(500, 6, null, 'The state folder can not be used.', 'Check its owner, its rights and the space on the disk.'),
   file_exists: kind(409, 6, null, 'The file exists already.', 'Choose another with -o, or resume with -C.'),
+  file_busy: kind(409, 6, null, 'Another download is writing that file.', 'Wait for its end, or choose another name with -o.'),
   file_failed: kind(507, 6, null, 'The file could not be written.', 'Check the folder, its rights and the space on the disk.'),
   resume_mismatch: kind(409, 5, null, 'The download can not go on from what is on disk.', 'Remove it and start again.'),
   daemon_missing: kind(503, 7, null, 'No linepool daemon answers.', 'Start it with `linepool up`.'),

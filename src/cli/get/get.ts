@@ -1,7 +1,7 @@
 /**
  * One download to a file, from the address to the finished file. The command line calls it; the engine fetches.
  *
- *     look at the disk ─► engine.open ─► name, start ─► FileSink ─► transfer ─► finish ─► verify ─► publish
+ *     lock, look at the disk ─► engine.open ─► name, start ─► FileSink ─► transfer ─► finish ─► verify ─► publish
  *
  * Whatever stops it on the way, what is on disk stays there and can be resumed with -C.
  */
@@ -15,6 +15,7 @@ import { draw, type Terminal } from './drawer.ts';
 import { partOf } from './journal.ts';
 import { fileNameOf } from './naming.ts';
 import type { GetOptions } from './options.ts';
+import { lockPart } from './part-lock.ts';
 import type { Snapshot } from './progress.ts';
 import type { Engine, Head, OpenEngine, Opened } from './seam.ts';
 import { FileSink } from './sink.ts';
@@ -90,8 +91,9 @@ async function fetchToFile(
   { clock, signal }: GetContext,
   view: View,
 ): Promise<Omit<GetResult, 'ms' | 'bytesPerSecond'>> {
+  using locks = new DisposableStack();
   const guess = options.output ?? (options.resume ? fileNameOf(options.target, []) : undefined);
-  let found = guess === undefined ? undefined : await lookFor(guess, options);
+  let found = guess === undefined ? undefined : await lookFor(guess, options, locks);
   const from = options.resume && found !== undefined ? firstMissing(found) : undefined;
   const { target, headers } = options;
   const opened = await engine.open({ target, headers, from, signal });
@@ -105,7 +107,7 @@ async function fetchToFile(
   const head: Head = { ...opened.head, ranges };
   try {
     file = options.output ?? fileNameOf(head.target, head.headers);
-    if (found === undefined || file !== guess) found = await lookFor(file, options);
+    if (found === undefined || file !== guess) found = await lookFor(file, options, locks);
     ({ sink, missing, resumedBytes } = await openSink(file, found, head, options, clock));
   } catch (error) {
     await opened.close();
@@ -155,7 +157,13 @@ async function fetchToFile(
   };
 }
 
-async function lookFor(file: string, { resume, checksum }: GetOptions): Promise<Found> {
+/** What is there stays as it was found while the lock is held. */
+async function lookFor(
+  file: string,
+  { resume, checksum }: GetOptions,
+  locks: DisposableStack,
+): Promise<Found> {
+  locks.use(await lockPart(file));
   const found = await look(file);
   refuseOnSight(file, found, { resume, checked: checksum !== undefined });
   return found;

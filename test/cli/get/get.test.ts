@@ -222,6 +222,27 @@ describe('get', () => {
       isWhole('slow');
     });
 
+    it('is refused while another download writes the same file, which goes on', async () => {
+      slowParts = true;
+      const first = start(['get', `${base}/slow`], { cwd: dir });
+      await until('half of it', async () => {
+        const journal = await readJournal(join(dir, 'slow')).catch(() => undefined);
+        return sizeOf(journal?.done ?? []) === SIZE / 2;
+      });
+      asked = [];
+      for (const args of [['-C'], [], ['-C', '--checksum', SUM]]) {
+        const { code, err } = await get(`${base}/slow`, '-o', 'slow', ...args);
+        assert.equal(code, 6);
+        assert.match(err, /Another download is writing that file\. slow\.part/);
+        assert.ok(process.platform !== 'linux' || err.includes(`(process ${first.child.pid})`), err);
+      }
+      assert.equal(asked.length, 0);
+      release();
+      assert.equal((await first.ended).code, 0);
+      isWhole('slow');
+      assert.deepEqual(readdirSync(dir), ['slow']);
+    });
+
     it('refuses another version, and keeps what is there', async () => {
       await interrupt('SIGKILL');
       etag = '"v2"';
