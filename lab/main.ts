@@ -121,6 +121,7 @@ async function runAll(
   const settings = {
     rounds,
     aloneMs,
+    quick,
     signal,
     say,
     ...(profile !== undefined && { profiles: resolve(profile) }),

@@ -53,6 +53,8 @@ export interface Result {
   readonly machine: string;
   readonly commit: string;
   readonly rounds: readonly Round[];
+  /** Of the short matrix, which leaves out what the report shows. */
+  readonly quick: boolean;
   /** At one more download, which counts for nothing else; for the scenarios whose spans are drawn. */
   readonly looks?: readonly Look[];
 }
@@ -86,14 +88,14 @@ export function keep(result: Result): string {
   return file;
 }
 
-/** The latest result of every scenario. */
+/** The latest result of every scenario; those of the short matrix don't count. */
 export function latestResults(): ReadonlyMap<string, Result> {
   mkdirSync(RESULTS_FOLDER, { recursive: true });
   const latest = new Map<string, Result>();
   for (const name of readdirSync(RESULTS_FOLDER).sort()) {
     if (!name.endsWith('.json')) continue;
     const result = JSON.parse(readFileSync(join(RESULTS_FOLDER, name), 'utf8')) as Result;
-    latest.set(result.scenario, result);
+    if (!result.quick) latest.set(result.scenario, result);
   }
   return latest;
 }

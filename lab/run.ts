@@ -33,6 +33,8 @@ export interface RunSettings {
   readonly aloneMs: Milliseconds;
   /** A folder for processor profiles of all daemons; they cost time. */
   readonly profiles?: string;
+  /** Of the short matrix: not for the report. */
+  readonly quick: boolean;
   /** Told what is going on, for people. */
   readonly say: (line: string) => void;
 }
@@ -56,6 +58,7 @@ export async function runScenario(scenario: Scenario, settings: RunSettings): Pr
     machine: machine(),
     commit: commit(),
     rounds,
+    quick: settings.quick,
     ...(looks !== undefined && { looks }),
   };
   keep(result);

@@ -43,6 +43,7 @@ const resultOf = (...runs: readonly PooledRun[]): Result => ({
   at: '',
   machine: '',
   commit: '',
+  quick: false,
   rounds: runs.map((run) => ({
     alone: [
       { bytes: 1_000_000, ms: 1000 },
