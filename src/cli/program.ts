@@ -112,6 +112,9 @@ function addReadingCommands(program: Command, clock: Clock): void {
   withJson(program.command('downloads'))
     .description('list the downloads that are or were pooled')
     .action(async (flags: ReadFlags) => (await import('./read.ts')).downloads(flags, print));
+  withJson(program.command('verdicts'))
+    .description('list the last responses and why each was pooled or passed')
+    .action(async (flags: ReadFlags) => (await import('./read.ts')).verdicts(flags, print));
   withJson(program.command('events'))
     .description('show what happened, and follow what happens')
     .option('--since <number>', 'only events after the one of this number')

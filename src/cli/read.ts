@@ -1,11 +1,11 @@
 /**
- * The commands that read what a daemon knows: status, downloads, neighbours, events. Clients of the control API.
+ * The commands that read what a daemon knows: status, downloads, verdicts, neighbours, events. Clients of the control API.
  */
 import { ControlClient } from '../control/client.ts';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
-import { showDownloads, showEvent, showNeighbours, showStatus } from './show.ts';
+import { showDownloads, showEvent, showNeighbours, showStatus, showVerdicts } from './show.ts';
 
 export interface ReadFlags extends PlaceFlags {
   readonly json?: boolean;
@@ -23,17 +23,15 @@ export async function status(flags: ReadFlags, print: Print, clock: Clock): Prom
 }
 
 export async function downloads(flags: ReadFlags, print: Print): Promise<void> {
-  const client = find(flags);
-  const list = await client.downloads();
-  if (flags.json === true) {
-    print(JSON.stringify({ downloads: list }));
-    return;
-  }
-  const names = new Map((await client.neighbours()).map(({ id, name }) => [id, name]));
-  printAll(
-    print,
-    showDownloads(list, (path) => (path === 'own' ? 'own line' : (names.get(path) ?? path))),
-  );
+  const list = await find(flags).downloads();
+  if (flags.json === true) print(JSON.stringify({ downloads: list }));
+  else printAll(print, showDownloads(list));
+}
+
+export async function verdicts(flags: ReadFlags, print: Print): Promise<void> {
+  const list = await find(flags).verdicts();
+  if (flags.json === true) print(JSON.stringify({ verdicts: list }));
+  else printAll(print, showVerdicts(list));
 }
 
 export async function neighbours(flags: ReadFlags, print: Print): Promise<void> {

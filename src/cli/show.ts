@@ -1,7 +1,7 @@
 /**
  * Showing: what the daemon answers, as lines that people read. Pure; `--json` prints the answers as they are.
  */
-import type { Download, EventRecord, Neighbour, Status } from '../control/schema.ts';
+import type { Download, EventRecord, Neighbour, Status, Verdict } from '../control/schema.ts';
 import { formatBytes, formatDuration, formatRate, type Milliseconds } from '../core/units.ts';
 import { pairs, printable, table } from './table.ts';
 
@@ -39,11 +39,10 @@ export function showStatus(status: Status, now: Milliseconds): string[] {
   ]);
 }
 
-/** `names` turns path ids into what people call them. */
-export function showDownloads(downloads: readonly Download[], names: (path: string) => string): string[] {
+export function showDownloads(downloads: readonly Download[]): string[] {
   if (downloads.length === 0) return ['No download has been pooled since the daemon started.'];
   const rows = downloads.map((download) => {
-    const { bytes, deliveredBytes, state, code, ms } = download;
+    const { bytes, deliveredBytes, state, code, ms, namesByPath } = download;
     const percent = bytes === 0 ? 100 : Math.floor((deliveredBytes / bytes) * 100);
     return [
       download.id,
@@ -53,7 +52,7 @@ export function showDownloads(downloads: readonly Download[], names: (path: stri
       ms > 0 ? formatRate((deliveredBytes / ms) * 1000) : '',
       formatDuration(ms),
       Object.entries(download.bytesByPath)
-        .map(([path, brought]) => `${names(path)} ${formatBytes(brought)}`)
+        .map(([path, brought]) => `${namesByPath[path] ?? path} ${formatBytes(brought)}`)
         .join(', '),
     ];
   });
@@ -68,6 +67,26 @@ export function showDownloads(downloads: readonly Download[], names: (path: stri
       { title: 'BY LINE' },
     ],
     rows,
+  );
+}
+
+export function showVerdicts(verdicts: readonly Verdict[]): string[] {
+  if (verdicts.length === 0) return ['No response has been looked at since the daemon started.'];
+  return table(
+    [
+      { title: 'TIME' },
+      { title: 'ORIGIN' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'VERDICT' },
+      { title: 'REASON' },
+    ],
+    verdicts.map(({ at, origin, bytes, pool, reason }) => [
+      clockTime(at),
+      origin,
+      bytes === undefined ? '' : formatBytes(bytes),
+      pool ? 'pool' : 'pass',
+      reason,
+    ]),
   );
 }
 

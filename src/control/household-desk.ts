@@ -4,9 +4,11 @@
  */
 import type { Clock } from '../core/clock.ts';
 import type { Events } from '../core/events.ts';
-import { formatAuthority, formatOrigin } from '../core/target.ts';
+import { formatAuthority } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
-import type { Register, Registered } from '../download/register.ts';
+import type { DownloadView } from '../download/download-view.ts';
+import type { LineView } from '../download/line-view.ts';
+import type { Register } from '../download/register.ts';
 import type { WindowBudget } from '../download/window.ts';
 import type { Lender } from '../lending/lender.ts';
 import type { LendPolicy } from '../lending/share.ts';
@@ -119,8 +121,8 @@ export class HouseholdDesk implements Desk {
       (sum, [path, bytes]) => (path === OWN ? sum : sum + bytes),
       0,
     );
-    for (const { download } of register.live()) {
-      for (const line of download.lines()) {
+    for (const { lines } of register.live()) {
+      for (const line of lines) {
         if (line.id === OWN) ownBytes += line.bytes;
         else borrowedBytes += line.bytes;
       }
@@ -190,35 +192,17 @@ export class HouseholdDesk implements Desk {
   }
 }
 
-function shownDownload({ download, reason }: Registered): Download {
-  const { id, options, startedAt, ms, end, bytesTwice } = download;
-  const lines = download.lines();
+function shownDownload({ lines, code, ...view }: DownloadView): Download {
+  const byPath = <T>(of: (line: LineView) => T): Record<string, T> =>
+    Object.fromEntries(lines.map((line) => [line.id, of(line)]));
   return {
-    id,
-    origin: formatOrigin(options.target.origin),
-    bytes: options.whole.end - options.whole.start,
-    deliveredBytes: Math.max(0, options.sink.delivered - options.whole.start),
-    state: end?.outcome ?? 'live',
-    ...(end?.outcome === 'failed' ? { code: end.error.code } : {}),
-    scheme: options.settings.scheme,
-    startedAt,
-    ms,
-    bytesByPath: Object.fromEntries(lines.map((line) => [line.id, line.bytes])),
-    ratesByPath:
-      end === undefined ? Object.fromEntries(lines.map((line) => [line.id, line.bytesPerSecond])) : {},
-    reason,
-    peakWindowBytes: options.sink.peakBytes,
-    bytesTwice,
-    spansInFlight:
-      end === undefined
-        ? lines.flatMap((line) =>
-            line.asks.map(({ start, end: stop, at }) => ({
-              path: line.id,
-              start,
-              end: stop,
-              doneBytes: at - start,
-            })),
-          )
-        : [],
+    ...view,
+    ...(code === undefined ? {} : { code }),
+    namesByPath: byPath(({ name }) => name),
+    bytesByPath: byPath(({ bytes }) => bytes),
+    ratesByPath: view.state === 'live' ? byPath(({ bytesPerSecond }) => bytesPerSecond) : {},
+    spansInFlight: lines.flatMap(({ id: path, asks }) =>
+      asks.map(({ start, end, at }) => ({ path, start, end, doneBytes: at - start })),
+    ),
   };
 }

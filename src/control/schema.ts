@@ -66,7 +66,9 @@ export const Download = z.object({
   startedAt: moment,
   /** How long it has taken so far, or took. */
   ms: milliseconds,
-  /** Path id ("own", or a neighbour's id) to what it brought. */
+  /** Path id ("own", or a neighbour's id) to what people called it then: a neighbour may be parted since. */
+  namesByPath: z.record(z.string(), z.string()),
+  /** Path id to what it brought. */
   bytesByPath: z.record(z.string(), bytes),
   /** Path id to its present rate; empty once it has ended. */
   ratesByPath: z.record(z.string(), bytesPerSecond),

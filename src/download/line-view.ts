@@ -13,7 +13,7 @@ export interface LineView {
   /** 0 while it is asked nothing. */
   readonly bytesPerSecond: BytesPerSecond;
   readonly state: 'connecting' | 'fetching' | 'idle' | 'out';
-  /** Half-open spans, and the next byte of each. */
+  /** Half-open spans, and the next byte of each; none when the download has ended. */
   readonly asks: readonly { readonly start: Bytes; readonly end: Bytes; readonly at: Bytes }[];
 }
 
@@ -33,7 +33,7 @@ export function linesOf(
       bytes,
       bytesPerSecond: busy && !ended ? rateOf(path) : 0,
       state: out ? 'out' : !busy ? 'idle' : bytes > 0 ? 'fetching' : 'connecting',
-      asks: path.asks,
+      asks: ended ? [] : path.asks,
     };
   });
 }

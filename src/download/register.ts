@@ -1,19 +1,14 @@
 /**
  * The register: the downloads that go on and the last that ended, and the last verdicts with their reasons, so that
- * they can be shown. It must never hold more than its bounds, nor what was downloaded.
+ * they can be shown. It must never hold more than its bounds, nor what was downloaded: of a download that is over
+ * it keeps a view, and nothing that leads to its path, its headers or its client.
  */
-
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { Download } from './download.ts';
+import { type DownloadView, viewOf } from './download-view.ts';
 
-/** How many ended downloads and verdicts are kept. */
+/** How many downloads that are over, and verdicts, are kept. */
 export const KEPT = { downloads: 50, verdicts: 100 } as const;
-
-export interface Registered {
-  readonly download: Download;
-  /** The verdict's reason. */
-  readonly reason: string;
-}
 
 export interface NotedVerdict {
   /** Milliseconds since 1970. */
@@ -25,18 +20,21 @@ export interface NotedVerdict {
 }
 
 export class Register {
-  readonly #live = new Map<string, Registered>();
-  readonly #ended: Registered[] = [];
+  /** As many as the proxy has clients. */
+  readonly #current = new Map<string, { readonly download: Download; readonly reason: string }>();
+  readonly #over: DownloadView[] = [];
   readonly #verdicts: NotedVerdict[] = [];
 
-  /** Live until it ends, then among the last. */
-  add(registered: Registered): void {
-    const { download } = registered;
-    this.#live.set(download.id, registered);
-    void download.ended.then(() => {
-      this.#live.delete(download.id);
-      this.#ended.unshift(registered);
-      this.#ended.length = Math.min(this.#ended.length, KEPT.downloads);
+  /**
+   * Shown as it is until it is over, that is, until its client has what it gets of it; then, among the last, as it
+   * was at that moment. `reason` is the verdict's; `over` does not reject.
+   */
+  add(download: Download, reason: string, over: Promise<void>): void {
+    this.#current.set(download.id, { download, reason });
+    void over.then(() => {
+      this.#current.delete(download.id);
+      this.#over.unshift(viewOf(download, reason));
+      this.#over.length = Math.min(this.#over.length, KEPT.downloads);
     });
   }
 
@@ -45,17 +43,22 @@ export class Register {
     this.#verdicts.length = Math.min(this.#verdicts.length, KEPT.verdicts);
   }
 
-  /** Live ones first, then those that ended; the newest first in each. */
-  downloads(): readonly Registered[] {
-    return [...[...this.#live.values()].reverse(), ...this.#ended];
+  /** Those that are not over first; the newest first in each. */
+  downloads(): readonly DownloadView[] {
+    return [...this.#views().reverse(), ...this.#over];
   }
 
-  live(): Iterable<Registered> {
-    return this.#live.values();
+  /** Those for which something is still being fetched. */
+  live(): readonly DownloadView[] {
+    return this.#views().filter(({ state }) => state === 'live');
   }
 
   /** Newest first. */
   verdicts(): readonly NotedVerdict[] {
     return this.#verdicts;
+  }
+
+  #views(): DownloadView[] {
+    return [...this.#current.values()].map(({ download, reason }) => viewOf(download, reason));
   }
 }

@@ -133,9 +133,10 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
     },
     { clock, events },
   );
-  register.add({ download, reason: pool.reason });
+  const delivered = deliver(download, window, head.response);
+  register.add(download, pool.reason, delivered);
   const feed = download.adopt({ controller: head.controller, latencyMs: head.waitedMs });
-  void deliver(download, window, head.response).then(() => {
+  void delivered.then(() => {
     const measured = download.measured(OWN);
     if (measured !== undefined) ownLine.learn(measured);
   });

@@ -38,9 +38,13 @@ describe('commands with a daemon', () => {
     [['status'], /^Household\s+Ground floor \(zzzz-yyyy\)$[^]*^Line\s+50\.0 Mbit\/s down \(learnt\)$/m],
     [
       ['downloads'],
-      /^d2\s+http:\/\/files\.example\s+100 MiB\s+50 %\s.*own line 28\.6 MiB, Third floor 23\.8 MiB$/m,
+      /^d2\s+http:\/\/files\.example\s+100 MiB\s+50 %\s.*own line 28\.6 MiB, Third floor 23\.8 MiB, Parted 1\.00 MiB$/m,
     ],
     [['downloads'], /failed: origin_changed/],
+    [
+      ['verdicts'],
+      /^TIME\s+ORIGIN\s+SIZE\s+VERDICT\s+REASON\n\d\d:\d\d:\d\d {2}http:\/\/files\.example\s+12 B\s+pass\s+too small$/m,
+    ],
     [['neighbours'], /^Garden\s+eeee-ffff\s+down: neighbour_unreachable/m],
     [['events', '--no-follow'], /daemon_started {2}version=9\.9\.9/],
     [['invite', '--ttl', '1 h'], /^LP1-test-invitation$[^]*^ {2}linepool join LP1-test-invitation$/m],
@@ -60,6 +64,7 @@ describe('commands with a daemon', () => {
   const keys: readonly [string[], string[]][] = [
     [['downloads'], ['downloads']],
     [['neighbours'], ['neighbours']],
+    [['verdicts'], ['verdicts']],
     [['invite'], ['invitation', 'expiresAt']],
     [['part', 'Garden'], ['parted']],
     [

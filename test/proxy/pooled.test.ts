@@ -31,15 +31,10 @@ function expectBroken(got: Got): void {
 }
 
 const bytesBy = (home: PoolingProxy): Record<string, number> =>
-  Object.fromEntries(
-    home.register
-      .downloads()[0]
-      ?.download.lines()
-      .map((line) => [line.id, line.bytes]) ?? [],
-  );
+  Object.fromEntries(home.register.downloads()[0]?.lines.map((line) => [line.id, line.bytes]) ?? []);
 
 async function quiet(origin: TestOrigin, home: PoolingProxy): Promise<void> {
-  await until('no download goes on', () => [...home.register.live()].length === 0);
+  await until('no download goes on', () => home.register.live().length === 0);
   await home[Symbol.asyncDispose]();
   await until('the connections to the origin are closed', () => origin.openConnections === 0);
   assert.equal(home.budget.heldBytes, 0);
@@ -423,7 +418,7 @@ describe('clients', () => {
     response.destroy();
     // Also while the proxy lives on.
     await until('the connections to the origin are closed', () => origin.openConnections === 0);
-    assert.equal(home.register.downloads()[0]?.download.end?.outcome, 'abandoned');
+    assert.equal(home.register.downloads()[0]?.state, 'abandoned');
     await quiet(origin, home);
   });
 
