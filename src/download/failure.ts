@@ -3,7 +3,8 @@
  */
 import type { LinepoolError } from '../core/errors.ts';
 
-export type Next = 'retry' | 'bench' | 'out';
+/** `renew`: again at once, but all that was asked of the path is asked anew, since it would fail in the same way. */
+export type Next = 'retry' | 'renew' | 'bench' | 'out';
 
 /** Failures in a row after which a path is left out, whatever they were. */
 export const MOST_STRIKES = 6;
@@ -36,7 +37,8 @@ export function nextAfter(
       return 'out';
     case 'lease_exhausted':
     case 'lease_expired':
-      return 'retry';
+      // Every request that waits behind this one carries the same lease.
+      return 'renew';
     default:
       // A connection that broke after it brought something is worth another try at once; one that did not, later.
       return path.broughtSome ? 'retry' : 'bench';

@@ -116,12 +116,12 @@ export type PlanEvent =
   | { readonly kind: 'proven'; readonly path: PathId }
   /** The span came to its end. */
   | { readonly kind: 'ended'; readonly path: PathId; readonly id: AskId }
-  /** The span broke off. `retry`: soon; `bench`: after a while; `out`: never in this download. */
+  /** The span broke off. `retry`: soon; `renew`: soon, all its path's spans; `bench`: after a while; `out`: never. */
   | {
       readonly kind: 'failed';
       readonly path: PathId;
       readonly id: AskId;
-      readonly next: 'retry' | 'bench' | 'out';
+      readonly next: 'retry' | 'renew' | 'bench' | 'out';
     }
   /** The running response has come to `at`. */
   | { readonly kind: 'ran'; readonly at: Bytes }

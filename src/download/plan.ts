@@ -242,7 +242,7 @@ function failed(
   state: PlanState,
   id: PathId,
   askId: AskId,
-  next: 'retry' | 'bench' | 'out',
+  next: 'retry' | 'renew' | 'bench' | 'out',
   now: Milliseconds,
 ): PlanState {
   const path = pathOf(state, id);
@@ -253,9 +253,10 @@ function failed(
   if (next === 'bench') {
     return bench(state, path, now);
   }
-  const asks = path.asks.filter((one) => one.id !== askId);
   // What brought much before it broke is not failing in a row.
   const strikes = ask.at - ask.start >= WORTH_BYTES ? 1 : path.strikes + 1;
+  if (next === 'renew') return release(state, { ...path, strikes }, path.standing);
+  const asks = path.asks.filter((one) => one.id !== askId);
   return withPath({ ...state, holes: union(state.holes, span(ask.at, ask.end)) }, { ...path, asks, strikes });
 }
 

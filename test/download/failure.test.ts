@@ -25,8 +25,8 @@ it('a refusal leaves a path out, but the own line rests when it is all there is'
   assert.equal(next('span_status', { isLastResort: true }), 'bench');
 });
 
-it('a lease that ran out is renewed at once', () => {
-  for (const code of ['lease_expired', 'lease_exhausted'] as const) assert.equal(next(code), 'retry', code);
+it('a lease that ran out is renewed at once, for all that was asked under it', () => {
+  for (const code of ['lease_expired', 'lease_exhausted'] as const) assert.equal(next(code), 'renew', code);
 });
 
 it('a connection that broke is tried again at once when it brought something, else later', () => {

@@ -98,6 +98,9 @@ describe('pooling is never slower than the own line alone', () => {
     'one two seconds away': { with: [twin({ latencyMs: 2_000 })] },
     'one that fails: again': { with: [twin({ failing: { next: 'retry', afterBytes: 0 } })] },
     'one that fails in mid-span: again': { with: [twin({ failing: { next: 'retry', afterBytes: 10_000 } })] },
+    'one that fails in mid-span: all anew': {
+      with: [twin({ failing: { next: 'renew', afterBytes: 10_000 } })],
+    },
     'one that fails: later': { with: [twin({ failing: { next: 'bench', afterBytes: 0 } })] },
     'one that fails in mid-span: later': { with: [twin({ failing: { next: 'bench', afterBytes: 10_000 } })] },
     'one that fails: out': { with: [twin({ failing: { next: 'out', afterBytes: 0 } })] },
@@ -202,7 +205,7 @@ describe('any world', () => {
     ),
     failing: fc.option(
       fc.record({
-        next: fc.constantFrom('retry', 'bench', 'out'),
+        next: fc.constantFrom('retry', 'renew', 'bench', 'out'),
         afterBytes: fc.constantFrom(0, 1, 20_000, 200_000),
       }),
       { nil: undefined, freq: 5 },

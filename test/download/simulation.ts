@@ -31,7 +31,7 @@ export interface SimPath {
   readonly joinsAt?: Milliseconds;
   readonly leavesAt?: Milliseconds;
   /** Ends asks as failed, each after so many bytes of it. */
-  readonly failing?: { readonly next: 'retry' | 'bench' | 'out'; readonly afterBytes: Bytes };
+  readonly failing?: { readonly next: 'retry' | 'renew' | 'bench' | 'out'; readonly afterBytes: Bytes };
 }
 
 export interface World {
@@ -193,7 +193,7 @@ export function simulate(world: World): Outcome {
   };
 
   /** As a download would: what fails in a row is left out in the end, the own line last. */
-  const failAsk = (actor: Actor, flight: Flight, next: 'retry' | 'bench' | 'out'): void => {
+  const failAsk = (actor: Actor, flight: Flight, next: 'retry' | 'renew' | 'bench' | 'out'): void => {
     tellProgress();
     actor.strikes += 1;
     const isLast = actor.path === first && runAt === undefined;
