@@ -51,7 +51,7 @@ describe('get', { concurrency: false }, () => {
   let a: Household;
   let folder = '';
   /** Each test has files of its own size, so that what the origin was asked can be told apart. */
-  let size = 12_000_000;
+  let size = 9_000_000;
   let neighbour = '';
 
   before(async () => {

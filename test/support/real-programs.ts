@@ -28,7 +28,7 @@ import { type Program, pathOf } from './programs.ts';
 import { until } from './until.ts';
 
 /** Long enough to be worth pooling over two lines of 32 Mbit/s. */
-const LARGE_BYTES: Bytes = 8_000_000;
+const LARGE_BYTES: Bytes = 6_000_000;
 const PROGRAM_BOUND_MS = 60_000;
 
 const exec = promisify(execFile);
@@ -229,7 +229,7 @@ const apt: ProgramCase = {
     ].join('\n');
     await writeFile(join(built, 'DEBIAN', 'control'), `${control}\n`);
     const payload = Buffer.concat(
-      Array.from({ length: 8 }, (_, i) => patternAt(i * 1_000_000, 1_000_000)),
+      Array.from({ length: LARGE_BYTES / 1e6 }, (_, i) => patternAt(i * 1e6, 1e6)),
       LARGE_BYTES,
     );
     await writeFile(join(built, 'payload'), payload);
