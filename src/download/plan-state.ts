@@ -2,7 +2,7 @@
  * What the plan knows: its state, the events it hears, the commands it gives, and the questions asked of the state.
  * Pure values and functions. This file must never decide anything: that is plan.ts and the schemes.
  */
-import { EMPTY, lengthOf, type Span, type SpanSet, subtract, union } from '../core/span.ts';
+import { EMPTY, type Span, type SpanSet, subtract, union } from '../core/span.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import { rate, type Throughput } from './throughput.ts';
@@ -191,14 +191,20 @@ export const pathOf = (state: PlanState, id: PathId): PathState | undefined =>
 export const totalRate = (state: PlanState): BytesPerSecond =>
   readyPaths(state).reduce((sum, path) => sum + rateOf(path), 0);
 
-/** The holes that may be asked for now. */
+/**
+ * The holes that may be asked for now. A crumb that the horizon cuts off a hole is left out, unless the client waits
+ * for it: it grows in a moment, and is then worth a request.
+ */
 export function openHoles(state: PlanState): SpanSet {
   const out: Span[] = [];
   for (const hole of state.holes) {
     if (hole.start >= state.horizon) break;
-    out.push(hole.end <= state.horizon ? hole : { start: hole.start, end: state.horizon });
+    if (hole.end <= state.horizon) out.push(hole);
+    else if (state.horizon - hole.start >= state.settings.leastBytes || hole.start <= state.delivered) {
+      out.push({ start: hole.start, end: state.horizon });
+    }
   }
-  return out.filter((hole) => lengthOf(hole) > 0);
+  return out;
 }
 
 /** True when paths could bring more and nothing is asked of any: they wait for the client to move on. */

@@ -281,6 +281,13 @@ describe('any world', () => {
     );
   });
 
+  it('that fails after each byte is given up, not crept through by single bytes at the horizon', () => {
+    const own = line('own', 250_000, 20, { failing: { next: 'bench', afterBytes: 1 } });
+    const other = line('n1', 250_000, 1, { failing: { next: 'retry', afterBytes: 0 }, joinsAt: 1_041 });
+    const world = { paths: [own, other], size: 133_490, window: 131_072, responseFirst: true, runFailsAt: 0 };
+    assert.ok(simulate({ ...world, settings: { scheme: 'proportional' }, limitMs: 1_500_000 }).gaveUp);
+  });
+
   it('is completed, or given up only when no path is left', () => {
     fc.assert(fc.property(anyWorld, check), { numRuns: Number(process.env['PLAN_WORLDS'] ?? 150) });
   });
