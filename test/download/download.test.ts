@@ -163,6 +163,7 @@ describe('a neighbour that is no good', () => {
     'brings more': [{ kind: 'long', byBytes: 10, honest: true }],
     'answers with several parts': [{ kind: 'multipart' }],
     'has another version': [{ kind: 'changed' }],
+    'has an ETag of its own, as servers of one name may': [{ kind: 'etag-by-server', server: 'b' }],
     'has a weak validator': [{ kind: 'etag-weak' }],
     'has no validator': [{ kind: 'validators-missing' }],
     compresses: [{ kind: 'gzip' }],
