@@ -6,6 +6,7 @@ import { goodput, type Spread } from './figures.ts';
 import type { Sample } from './measure.ts';
 import type { Evaluated } from './report.ts';
 import type { PooledRun } from './results.ts';
+import { SCHEMES } from './scenario.ts';
 import { reorderDensity, strokesOf } from './spans.ts';
 import { barChart, lineChart, stackedChart, strokeChart } from './svg.ts';
 
@@ -47,11 +48,11 @@ function completion(some: readonly Evaluated[]): Picture[] {
     values: [
       bar(figures.aria2Ms),
       bar(figures.mptcpMs),
-      ...(['adaptive', 'fixed', 'proportional'] as const).map((scheme) => bar(figures.schemes[scheme]?.ms)),
+      ...SCHEMES.map((scheme) => bar(figures.schemes[scheme]?.ms)),
     ],
   }));
   const says = 'Time for the file, by what brought it (median, least and most)';
-  const legend = ['own line, aria2', 'MPTCP', 'adaptive', 'fixed', 'proportional'];
+  const legend = ['own line, aria2', 'MPTCP', ...SCHEMES];
   return [{ file: 'completion.svg', says, svg: barChart({ title: says, x: '', y: 's' }, legend, groups) }];
 }
 

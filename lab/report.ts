@@ -10,7 +10,7 @@ import { FINDINGS } from './findings.ts';
 import { pictures } from './pictures.ts';
 import { REPOSITORY } from './places.ts';
 import { latestResults, type Result } from './results.ts';
-import type { Scenario } from './scenario.ts';
+import { SCHEMES, type Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 export interface Evaluated {
@@ -36,16 +36,14 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
 
 function speeds({ scenario, figures }: Evaluated): readonly string[] {
   const time = (scheme: SchemeFigures | undefined): string => spread(scheme?.ms, 2, 0.001);
-  const { adaptive, fixed, proportional } = figures.schemes;
+  const { schemes } = figures;
   return [
     scenario.name,
     figures.aloneMbit.map((mbit) => number(mbit, 1)).join(' + '),
     spread(figures.aria2Ms, 2, 0.001),
     spread(figures.mptcpMs, 2, 0.001),
-    time(adaptive),
-    time(fixed),
-    time(proportional),
-    spread(adaptive?.efficiency, 3),
+    ...SCHEMES.map((scheme) => time(schemes[scheme])),
+    spread(schemes.adaptive?.efficiency, 3),
   ];
 }
 
@@ -136,7 +134,7 @@ ${table(
 Lines alone in Mbit/s of goodput; times in seconds. *Efficiency* is the pooled goodput of \`adaptive\` over the sum of the lines
 alone (where rates follow a trace: over what they could carry in that time).
 
-${table(['scenario', 'lines alone', 'own line, aria2 -x16', 'MPTCP', 'adaptive', 'fixed', 'proportional', 'efficiency'], all.map(speeds))}
+${table(['scenario', 'lines alone', 'own line, aria2 -x16', 'MPTCP', ...SCHEMES, 'efficiency'], all.map(speeds))}
 
 ## What it costs
 

@@ -45,7 +45,7 @@ const Fault = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('join'), household: z.int().min(2), at: time }),
 ]);
 
-export const SCHEMES = ['adaptive', 'fixed', 'proportional'] as const;
+export const SCHEMES = ['adaptive', 'fixed', 'proportional', 'round-robin'] as const;
 export type PoolScheme = (typeof SCHEMES)[number];
 
 /** Figures that can be held to a bar; what they mean is in figures.ts. */

@@ -1,7 +1,7 @@
 /**
  * The scenarios, with the bars that their figures are held to. Pure.
  */
-import { type Bar, Scenario, type ScenarioText } from './scenario.ts';
+import { type Bar, SCHEMES, Scenario, type ScenarioText } from './scenario.ts';
 
 type LineText = ScenarioText['lines'][number];
 
@@ -31,7 +31,7 @@ const HARMLESS: Bar[] = [
   { figure: 'ofOwn', atLeast: 0.98 },
   { figure: 'longestGapMs', atMost: 1000 },
 ];
-const ALL_SCHEMES: ScenarioText['schemes'] = ['adaptive', 'fixed', 'proportional'];
+const ALL_SCHEMES: ScenarioText['schemes'] = [...SCHEMES];
 
 /** Mbit/s of each second, as a phone in a moving bus has them. */
 const LTE_A = [24, 31, 12, 8, 17, 38, 42, 20, 6, 11, 29, 35];

@@ -104,9 +104,9 @@ const SECTIONS = {
   pool: z.strictObject({
     enabled: key(z.boolean(), true, 'Whether large downloads are pooled at all.'),
     scheme: key(
-      z.enum(['adaptive', 'fixed', 'proportional']),
+      z.enum(['adaptive', 'fixed', 'proportional', 'round-robin']),
       'adaptive',
-      'How spans are dealt out. The last two are for comparison.',
+      'How spans are dealt out. The others than "adaptive" are for comparison.',
     ),
     min_size: key(size, '1 MiB', 'Smaller responses are passed through.'),
     min_saving: key(time, '200 ms', 'Pool only when it is expected to save at least this.'),

@@ -1,6 +1,7 @@
 /**
- * What a scheme is, and the two of 2013, kept for comparison: `fixed` gives the next stretch of a fixed size to the
- * next path that is free; `proportional` cuts the file once by the bandwidths offered. Pure; the plan calls them.
+ * What a scheme is, and three that are kept for comparison. The two of 2013: `fixed` gives the next stretch of a fixed
+ * size to the next path that is free; `proportional` cuts the file once by the bandwidths offered. And what they were to
+ * do better than: `round-robin`, short spans to the paths in turn. Pure; the plan calls them.
  */
 import { intersect, lengthOf, type Span, type SpanSet, subtract } from '../core/span.ts';
 import type { Bytes } from '../core/units.ts';
@@ -58,5 +59,31 @@ export const proportional: Scheme = {
       .filter((share) => working.has(share.path))
       .reduce<SpanSet>((rest, share) => subtract(rest, share.span), open);
     return cut(orphaned, state.settings.fixedBytes);
+  },
+};
+
+/**
+ * The file in spans of the least size, the first to the first path, the second to the second, and so on in a circle,
+ * whatever their speed: what a router does that sends packets over several lines in turn. The slowest path sets
+ * the pace of all, as it does there; to show that is what it is for.
+ */
+export const roundRobin: Scheme = {
+  first: (_state, mayAsk) => mayAsk[0],
+  place(state, path) {
+    const { holes, horizon, delivered, settings } = state;
+    const circle = readyPaths(state);
+    const turn = circle.findIndex((one) => one.id === path.id);
+    for (const hole of holes) {
+      const at = Math.floor(hole.start / settings.leastBytes);
+      const mine = at + ((turn - (at % circle.length) + circle.length) % circle.length);
+      const start = Math.max(hole.start, mine * settings.leastBytes);
+      if (start >= horizon) return undefined;
+      if (start >= hole.end) continue;
+      const end = Math.min(hole.end, (mine + 1) * settings.leastBytes);
+      // What the horizon cuts short is left until it is whole, unless the client waits for it.
+      if (end <= horizon) return { start, end };
+      return start <= delivered ? { start, end: horizon } : undefined;
+    }
+    return undefined;
   },
 };

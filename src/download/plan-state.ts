@@ -65,10 +65,10 @@ export interface Running {
 }
 
 export interface PlanSettings {
-  readonly scheme: 'adaptive' | 'fixed' | 'proportional';
+  readonly scheme: 'adaptive' | 'fixed' | 'proportional' | 'round-robin';
   /** Longest span, in time of its path's rate. */
   readonly spanMs: Milliseconds;
-  /** Smallest span worth a request. */
+  /** Smallest span worth a request; every span of the scheme `round-robin`. */
   readonly leastBytes: Bytes;
   /** Span size of the scheme `fixed`. */
   readonly fixedBytes: Bytes;

@@ -25,7 +25,7 @@ import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import { adaptive } from './plan-adaptive.ts';
 import { ask, bench, release } from './plan-asks.ts';
-import { fixed, proportional, type Scheme, sharesOf } from './plan-seed.ts';
+import { fixed, proportional, roundRobin, type Scheme, sharesOf } from './plan-seed.ts';
 import {
   type AskId,
   isReady,
@@ -53,7 +53,12 @@ export const MOST_ASKS_EACH = 32;
 const UNPROVEN_ASKS = 2;
 /** A request that brings so much before it breaks was worth it. */
 const WORTH_BYTES: Bytes = 16_384;
-const SCHEMES: Readonly<Record<PlanSettings['scheme'], Scheme>> = { adaptive, fixed, proportional };
+const SCHEMES: Readonly<Record<PlanSettings['scheme'], Scheme>> = {
+  adaptive,
+  fixed,
+  proportional,
+  'round-robin': roundRobin,
+};
 
 export interface Start {
   readonly settings: PlanSettings;

@@ -76,11 +76,23 @@ describe('what is reached of the sum of the lines', () => {
     });
   }
 
-  it('by the schemes of 2013, less', () => {
+  it('by the other schemes, less', () => {
     const paths = lines('50@10 + 50@10 + 20@25');
-    for (const scheme of ['fixed', 'proportional'] as const) {
+    for (const scheme of ['fixed', 'proportional', 'round-robin'] as const) {
       const out = expectComplete(run({ paths, settings: { scheme } }));
       assert.ok(out.ms > expectComplete(run({ paths })).ms);
+    }
+  });
+
+  it('in turn, as much as the slowest line times their number', () => {
+    const settings = { scheme: 'round-robin' } as const;
+    for (const [spec, rate] of [
+      ['50@10 + 50@10 + 20@25', 60],
+      ['50@10 + 50@10 + 50@10', 150],
+    ] as const) {
+      const out = expectComplete(run({ paths: lines(spec), settings, size: 100 * MB }), 100 * MB);
+      const mbit = (100 * MB * 8) / out.ms / 1000;
+      assert.ok(Math.abs(mbit / rate - 1) < 0.05, `${spec}: ${mbit.toFixed(1)} Mbit/s`);
     }
   });
 });
@@ -217,7 +229,7 @@ describe('any world', () => {
     paths: fc.array(anyPath, { minLength: 1, maxLength: 6 }),
     size: fc.integer({ min: 1, max: 6_000_000 }),
     window: fc.constantFrom(LEAST_WINDOW_BYTES, 262_144, 1_048_576, WINDOW),
-    scheme: fc.constantFrom('adaptive', 'adaptive', 'adaptive', 'fixed', 'proportional'),
+    scheme: fc.constantFrom('adaptive', 'adaptive', 'adaptive', 'fixed', 'proportional', 'round-robin'),
     responseFirst: fc.boolean(),
     runFailsAt: fc.option(fc.integer({ min: 0, max: 3_000_000 }), { nil: undefined, freq: 4 }),
     clientRate: fc.option(mbit, { nil: undefined, freq: 3 }),

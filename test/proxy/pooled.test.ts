@@ -80,7 +80,7 @@ describe('a large response', () => {
     await quiet(origin, home);
   });
 
-  for (const scheme of ['fixed', 'proportional'] as const) {
+  for (const scheme of ['fixed', 'proportional', 'round-robin'] as const) {
     it(`is pooled by the scheme ${scheme}`, async () => {
       await using origin = await startTestOrigin({ faults: [STEADY] });
       await using home = await openPooling({ settings: { scheme, fixedBytes: 262_144 } });
