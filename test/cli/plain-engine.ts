@@ -111,6 +111,7 @@ export const openPlainEngine: OpenEngine = ({ notice }): Promise<Engine> => {
           bytesPerSecond: 1_000_000,
           msLeft: undefined,
           paths: [{ id: 'own', name: 'own line', bytes, bytesPerSecond: 1_000_000, state: 'fetching' }],
+          bytesTwice: 0,
         }),
         close: () => {
           response.on('error', () => undefined);

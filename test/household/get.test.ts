@@ -32,6 +32,7 @@ interface Printed {
   readonly bytes: number;
   readonly resumedBytes: number;
   readonly bytesByPath: Readonly<Record<string, number>>;
+  readonly bytesTwice: number;
 }
 
 /** A file system of that many bytes in memory; undefined, with the reason, when it can not be had. */
@@ -102,9 +103,12 @@ describe('get', { concurrency: false }, () => {
       const file = join(folder, scheme);
       const borrowed = async (): Promise<number> => (await neighbourOf(a, 'B')).borrowedBytes;
       const before = await borrowed();
-      const { bytes, bytesByPath } = printed(await start(scheme, file, '--checksum', sum()).ended);
+      const { bytes, bytesByPath, bytesTwice } = printed(
+        await start(scheme, file, '--checksum', sum()).ended,
+      );
       isWhole(file);
       assert.equal(bytes, size);
+      assert.ok(bytesTwice >= 0 && bytesTwice < size / 4, `${bytesTwice} bytes came twice`);
       assert.ok(
         (bytesByPath['own'] ?? 0) > 0 && (bytesByPath[neighbour] ?? 0) > 0,
         JSON.stringify(bytesByPath),

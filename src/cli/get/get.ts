@@ -42,6 +42,9 @@ export interface GetResult {
   readonly bytesPerSecond: number;
   readonly paths: readonly { readonly id: string; readonly name: string; readonly bytes: Bytes }[];
   readonly bytesByPath: Readonly<Record<string, Bytes>>;
+  readonly bytesTwice: Bytes;
+  /** Most that was held at once, taken from the lines and not yet in the file. */
+  readonly peakWindowBytes: Bytes;
   /** What the file was checked against; null when nothing was given. */
   readonly checksum: string | null;
 }
@@ -145,7 +148,8 @@ async function fetchToFile(
     }
   }
   await sink.publish();
-  const paths = opened.progress().paths.map(({ id, name, bytes }) => ({ id, name, bytes }));
+  const progress = opened.progress();
+  const paths = progress.paths.map(({ id, name, bytes }) => ({ id, name, bytes }));
   return {
     file,
     url: options.url,
@@ -153,6 +157,8 @@ async function fetchToFile(
     resumedBytes,
     paths,
     bytesByPath: Object.fromEntries(paths.map((path) => [path.id, path.bytes])),
+    bytesTwice: progress.bytesTwice,
+    peakWindowBytes: sink.peakBytes,
     checksum: options.checksum === undefined ? null : formatChecksum(options.checksum),
   };
 }

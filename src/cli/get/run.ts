@@ -194,6 +194,7 @@ class OpenedDownload implements Opened {
         lines.length > 0
           ? lines.map(({ asks: _asks, ...line }) => line)
           : [{ id: OWN, name: this.#means.ownLine.name, bytes, bytesPerSecond, state: 'fetching' }],
+      bytesTwice: this.#download?.bytesTwice ?? 0,
     };
   }
 

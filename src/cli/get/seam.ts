@@ -78,6 +78,8 @@ export interface TransferProgress {
   /** Undefined while there is no estimate. */
   readonly msLeft: Milliseconds | undefined;
   readonly paths: readonly PathProgress[];
+  /** Fetched again although they had come, and thrown away. */
+  readonly bytesTwice: Bytes;
 }
 
 export interface Opened {

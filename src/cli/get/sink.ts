@@ -58,6 +58,7 @@ export class FileSink implements Sink {
   #error: LinepoolError | undefined;
   #writing = 0;
   #inFlight: Bytes = 0;
+  #peak: Bytes = 0;
   #full = false;
   #written: SpanSet;
   #claimed: SpanSet;
@@ -115,6 +116,11 @@ export class FileSink implements Sink {
     return this.#error;
   }
 
+  /** Most that was taken and not yet written. */
+  get peakBytes(): Bytes {
+    return this.#peak;
+  }
+
   get full(): boolean {
     return this.#full || this.#state !== 'open';
   }
@@ -136,6 +142,7 @@ export class FileSink implements Sink {
       run.bytes += chunk.length;
     }
     this.#inFlight += chunk.length;
+    this.#peak = Math.max(this.#peak, this.#inFlight);
     if (this.#inFlight >= IN_FLIGHT_BYTES_MAX) this.#full = true;
     this.#pump();
   }

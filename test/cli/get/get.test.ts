@@ -96,8 +96,9 @@ describe('get', () => {
     const quiet = await get(`${base}/a.iso`, '-q', '-o', 'b');
     assert.deepEqual([quiet.out, quiet.err, quiet.code], ['', '', 0]);
     const { out } = await get(`${base}/a.iso`, '--json', '-o', 'c', '--checksum', SUM);
-    const { ms, bytesPerSecond, ...rest } = JSON.parse(out) as Record<string, unknown>;
+    const { ms, bytesPerSecond, peakWindowBytes, ...rest } = JSON.parse(out) as Record<string, unknown>;
     assert.equal(typeof ms, 'number');
+    assert.ok(Number(peakWindowBytes) > 0 && Number(peakWindowBytes) <= SIZE, String(peakWindowBytes));
     assert.equal(typeof bytesPerSecond, 'number');
     assert.deepEqual(rest, {
       file: 'c',
@@ -106,6 +107,7 @@ describe('get', () => {
       resumedBytes: 0,
       paths: [{ id: 'own', name: 'own line', bytes: SIZE }],
       bytesByPath: { own: SIZE },
+      bytesTwice: 0,
       checksum: SUM,
     });
   });

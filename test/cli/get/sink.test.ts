@@ -108,6 +108,7 @@ describe('file sink', () => {
     await until('drained', () => !sink.full);
     assert.equal(drained, 1);
     await sink.finish();
+    assert.equal(sink.peakBytes, at);
     assert.equal(await checkJournal(), at);
   });
 
