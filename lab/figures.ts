@@ -4,9 +4,9 @@
  *     efficiency = what came per second pooled / sum of what each line reached alone in the same round
  */
 import { type Bytes, type BytesPerSecond, GIB, MIB, type Milliseconds } from '../src/core/units.ts';
-import type { Sample, Transfer } from './measure.ts';
 import type { PooledRun, Result, Round } from './results.ts';
 import type { Bar, FigureName, PoolScheme, Scenario } from './scenario.ts';
+import type { Sample, Transfer } from './watched.ts';
 
 export interface Spread {
   readonly median: number;
@@ -43,7 +43,9 @@ export interface SchemeFigures {
   readonly twicePart: Spread | null;
   readonly lastPartRate: Spread | null;
   readonly longestGapMs: Spread | null;
+  /** Of all processes but the wire. */
   readonly cpuPerGiB: Spread;
+  readonly cpuPerGiBBy: Readonly<Record<string, number>>;
   readonly cpuMs: Readonly<Record<string, number>>;
 }
 
@@ -130,6 +132,8 @@ export function longestGapMs({ samples }: Pick<PooledRun, 'samples'>): Milliseco
   return longest;
 }
 
+const perGiB = ({ bytes }: PooledRun, ms: Milliseconds): number => (ms / 1000 / bytes) * GIB;
+
 function schemeFigures(scenario: Scenario, result: Result, scheme: PoolScheme): SchemeFigures {
   const runs = result.rounds.flatMap((round) =>
     round.pooled.filter((run) => run.scheme === scheme).map((run) => ({ round, run })),
@@ -138,23 +142,27 @@ function schemeFigures(scenario: Scenario, result: Result, scheme: PoolScheme): 
     spread(runs.map(({ run, round }) => figure(run, round)));
   const some = (figure: (run: PooledRun) => number | undefined): Spread | null =>
     spreadOf(runs.map(({ run }) => figure(run)));
-  const inOrder = scenario.via === 'proxy' && scenario.downloads === 1;
+  // aria2 keeps what came for a while before it writes it: its file does not say when it came.
+  const seen = scenario.downloads === 1 && scenario.client !== 'aria2';
   const names = new Set(runs.flatMap(({ run }) => Object.keys(run.cpuMs)));
+  const medians = (value: (run: PooledRun, name: string) => number): Record<string, number> =>
+    Object.fromEntries([...names].map((name) => [name, median(runs.map(({ run }) => value(run, name)))]));
   return {
     ms: each((run) => run.ms),
     efficiency: each((run, round) => efficiency(scenario, round, run)),
     ofOwn: each((run, { alone: [own] }) => (own === undefined ? Number.NaN : goodput(run) / goodput(own))),
     windowMiB: some((run) => (run.peakWindowBytes === undefined ? undefined : run.peakWindowBytes / MIB)),
     twicePart: some((run) => (run.bytesTwice === undefined ? undefined : run.bytesTwice / run.bytes)),
-    lastPartRate: some((run) => (inOrder ? lastPartRate(run) : undefined)),
-    longestGapMs: some((run) => (inOrder ? longestGapMs(run) : undefined)),
-    cpuPerGiB: each((run) => {
-      const ms = Object.entries(run.cpuMs).reduce((sum, [name, ms]) => sum + (name === 'wire' ? 0 : ms), 0);
-      return (ms / 1000 / run.bytes) * GIB;
-    }),
-    cpuMs: Object.fromEntries(
-      [...names].map((name) => [name, median(runs.map(({ run }) => run.cpuMs[name] ?? 0))]),
+    lastPartRate: some((run) => (seen ? lastPartRate(run) : undefined)),
+    longestGapMs: some((run) => (seen ? longestGapMs(run) : undefined)),
+    cpuPerGiB: each((run) =>
+      perGiB(
+        run,
+        Object.entries(run.cpuMs).reduce((sum, [name, ms]) => sum + (name === 'wire' ? 0 : ms), 0),
+      ),
     ),
+    cpuPerGiBBy: medians((run, name) => perGiB(run, run.cpuMs[name] ?? 0)),
+    cpuMs: medians((run, name) => run.cpuMs[name] ?? 0),
   };
 }
 

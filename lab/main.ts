@@ -2,32 +2,18 @@
  * The lab's command line: `npm run lab -- list | run SCENARIO | matrix | clean`. It must leave nothing behind, and say in
  * one line what is missing and how to mend it.
  */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { type Calibration, calibrate, showCalibration } from './calibrate.ts';
 import { LabError } from './failure.ts';
 import { type Figures, figuresOf } from './figures.ts';
 import { claim, clean } from './namespaces.ts';
+import { checkMachine } from './needed.ts';
 import { RESULTS_FOLDER } from './places.ts';
 import { writeReport } from './report.ts';
 import { runScenario, soakScenario } from './run.ts';
 import { quickened, type Scenario } from './scenario.ts';
 import { SCENARIOS } from './scenarios.ts';
-
-/** Programs that are needed, and the Debian package of each. */
-const NEEDED: Readonly<Record<string, string>> = {
-  ip: 'iproute2',
-  nginx: 'nginx-light',
-  curl: 'curl',
-  aria2c: 'aria2',
-  cc: 'gcc libc6-dev',
-  cmp: 'diffutils',
-  mptcpize: 'mptcpize',
-  nsenter: 'util-linux',
-  setpriv: 'util-linux',
-  sysctl: 'procps',
-};
 
 const ROUNDS = 5;
 const QUICK_ROUNDS = 3;
@@ -38,34 +24,6 @@ const ALONE_MS = 12_000;
 const QUICK_ALONE_MS = 5_000;
 const EXIT_BAR = 1;
 const EXIT_CANNOT = 2;
-
-function isThere(program: string): boolean {
-  return [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      // Not in this folder.
-      return false;
-    }
-  });
-}
-
-function checkMachine(): void {
-  if (process.getuid?.() !== 0)
-    throw new LabError('The lab makes network namespaces, so it needs root: run it as root.');
-  const missing = Object.entries(NEEDED).filter(([program]) => !isThere(program));
-  if (missing.length > 0) {
-    const packages = [...new Set(missing.map(([, name]) => name))].join(' ');
-    const programs = missing.map(([program]) => program).join(', ');
-    throw new LabError(`The lab needs ${programs}: apt-get install --no-install-recommends ${packages}`);
-  }
-  try {
-    accessSync('/dev/net/tun', constants.R_OK | constants.W_OK);
-  } catch {
-    throw new LabError('The lab needs /dev/net/tun: modprobe tun');
-  }
-}
 
 function find(name: string): Scenario {
   const scenario = SCENARIOS.get(name);
@@ -82,10 +40,17 @@ const round = (_key: string, value: unknown): unknown =>
   typeof value === 'number' ? Number(value.toPrecision(6)) : value;
 
 function show(figures: Figures): void {
-  for (const [scheme, { ms, efficiency, windowMiB }] of Object.entries(figures.schemes))
+  for (const [scheme, { ms, efficiency, windowMiB, cpuPerGiB, cpuPerGiBBy }] of Object.entries(
+    figures.schemes,
+  )) {
+    const processes = Object.entries(cpuPerGiBBy).map(([name, s]) => `${name} ${s.toFixed(2)}`);
     say(
       `  ${scheme.padEnd(13)} ${(ms.median / 1000).toFixed(2)} s, efficiency ${efficiency.median.toFixed(3)} (${efficiency.least.toFixed(3)} to ${efficiency.most.toFixed(3)}), window ${windowMiB === null ? '-' : windowMiB.median.toFixed(1)} MiB`,
     );
+    say(
+      `                processor ${cpuPerGiB.median.toFixed(2)} s/GiB without the wire: ${processes.join(', ')}`,
+    );
+  }
   if (!figures.allRight) say('  WRONG OR MISSING BYTES');
   for (const { figure, bar, value, held } of figures.bars)
     say(

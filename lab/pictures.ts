@@ -3,12 +3,12 @@
  */
 import { type Bytes, MIB } from '../src/core/units.ts';
 import { goodput, type Spread } from './figures.ts';
-import type { Sample } from './measure.ts';
 import type { Evaluated } from './report.ts';
 import type { PooledRun } from './results.ts';
 import { SCHEMES } from './scenario.ts';
 import { reorderDensity, strokesOf } from './spans.ts';
 import { barChart, lineChart, stackedChart, strokeChart } from './svg.ts';
+import type { Sample } from './watched.ts';
 
 export interface Picture {
   readonly file: string;

@@ -57,8 +57,8 @@ function details({ scenario, figures }: Evaluated): readonly string[] {
     spread(adaptive?.lastPartRate, 2),
     spread(adaptive?.longestGapMs, 0),
     spread(adaptive?.cpuPerGiB, 1),
-    Object.entries(adaptive?.cpuMs ?? {})
-      .map(([name, ms]) => `${name.replace('Household ', '')}: ${number(ms / 1000, 1)}`)
+    Object.entries(adaptive?.cpuPerGiBBy ?? {})
+      .map(([name, s]) => `${name.replace('Household ', '')}: ${number(s, 2)}`)
       .join(', '),
   ];
 }
@@ -139,8 +139,8 @@ ${table(['scenario', 'lines alone', 'own line, aria2 -x16', 'MPTCP', ...SCHEMES,
 ## What it costs
 
 Of \`adaptive\`: times as fast as the own line alone; most held in the window; bytes fetched twice; rate of the last 5 % of the bytes
-over the mean rate; longest time without a byte for the client; processor seconds of all daemons for each GiB, and of
-each process.
+over the mean rate; longest time without a byte for the client; processor seconds for each GiB of all
+daemons (and of \`get\`, where it is the client), and of each process: the households by their numbers, the borrower 1.
 
 ${table(
   [
@@ -151,7 +151,7 @@ ${table(
     'last 5 %',
     'longest gap, ms',
     'CPU s/GiB',
-    'CPU s by process',
+    'CPU s/GiB by process',
   ],
   all.map(details),
 )}

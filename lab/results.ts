@@ -7,11 +7,11 @@ import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Event } from '../src/core/events.ts';
 import type { Bytes, Milliseconds } from '../src/core/units.ts';
-import type { Sample, Transfer, Watched } from './measure.ts';
 import type { Wrong } from './origin.ts';
 import { REPOSITORY, RESULTS_FOLDER } from './places.ts';
 import type { PoolScheme } from './scenario.ts';
 import type { Look } from './spans.ts';
+import type { Sample, Transfer, Watched } from './watched.ts';
 
 /** One pooled download, or several at once. */
 export interface PooledRun {
@@ -24,7 +24,7 @@ export interface PooledRun {
   readonly wrong: readonly (readonly Wrong[])[];
   readonly codes: readonly (number | null)[];
   readonly samples: readonly Sample[];
-  /** What the daemon says of it; several downloads summed. Missing where it does not know (`get`). */
+  /** What the daemon, or `get`, says of it; several downloads summed. Missing when nothing was pooled. */
   readonly peakWindowBytes: Bytes | undefined;
   readonly bytesTwice: Bytes | undefined;
   /** Path name to bytes. */

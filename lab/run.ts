@@ -22,6 +22,7 @@ import { must, Running } from './process.ts';
 import { commit, keep, machine, type PooledRun, type Result, type Round } from './results.ts';
 import type { PoolScheme, Scenario } from './scenario.ts';
 import type { Look } from './spans.ts';
+import type { Told } from './watched.ts';
 import { Weather } from './weather.ts';
 
 const SPY_BOUND_MS: Milliseconds = 5_000;
@@ -165,7 +166,9 @@ async function runPooled(
     ]),
   );
   const wireAfter = (await wires.counters()).cpuMs;
-  const { downloads: known } = await borrower.ask<{ downloads: Download[] }>('downloads');
+  const told = done.flatMap((one) => one.told ?? []);
+  const known =
+    told.length > 0 ? told : (await borrower.ask<{ downloads: Download[] }>('downloads')).downloads;
   return {
     scheme,
     bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -181,17 +184,7 @@ async function runPooled(
     },
     troubles: await troublesOf(borrower),
     smallMs,
-    ...known.reduce(
-      (sum, { peakWindowBytes, bytesTwice, bytesByPath }) => ({
-        peakWindowBytes: (sum.peakWindowBytes ?? 0) + peakWindowBytes,
-        bytesTwice: (sum.bytesTwice ?? 0) + bytesTwice,
-        bytesByPath: added(sum.bytesByPath, bytesByPath),
-      }),
-      { peakWindowBytes: undefined, bytesTwice: undefined, bytesByPath: {} } as Pick<
-        PooledRun,
-        'peakWindowBytes' | 'bytesTwice' | 'bytesByPath'
-      >,
-    ),
+    ...summed(known),
   };
 }
 
@@ -207,11 +200,17 @@ async function troublesOf(borrower: Household): Promise<PooledRun['troubles']> {
     .filter((event) => TROUBLES.has(event.kind));
 }
 
-function added(
-  sum: Readonly<Record<string, number>>,
-  more: Readonly<Record<string, number>>,
-): Record<string, number> {
-  const all = { ...sum };
-  for (const [path, bytes] of Object.entries(more)) all[path] = (all[path] ?? 0) + bytes;
-  return all;
+/** Several downloads at once as if they were one. */
+function summed(downloads: readonly Told[]): Pick<PooledRun, keyof Told> {
+  const bytesByPath: Record<string, number> = {};
+  for (const download of downloads)
+    for (const [path, bytes] of Object.entries(download.bytesByPath))
+      bytesByPath[path] = (bytesByPath[path] ?? 0) + bytes;
+  const sum = (bytes: (one: Told) => number): number | undefined =>
+    downloads.length === 0 ? undefined : downloads.reduce((all, one) => all + bytes(one), 0);
+  return {
+    peakWindowBytes: sum((one) => one.peakWindowBytes),
+    bytesTwice: sum((one) => one.bytesTwice),
+    bytesByPath,
+  };
 }

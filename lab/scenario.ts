@@ -78,8 +78,10 @@ export const Scenario = z.strictObject({
   bytes: size,
   /** Of the origin. */
   congestion: z.enum(['bbr', 'cubic']).default('bbr'),
-  /** How the borrower's client downloads: curl through the proxy, or `linepool get` over https. */
+  /** How the borrower's client downloads: through the proxy, or by `linepool get` over https. */
   via: z.enum(['proxy', 'get-https']).default('proxy'),
+  /** The client of the proxy, each with one connection: aria2 as it comes, which splits only when it is told to. */
+  client: z.enum(['curl', 'wget', 'aria2']).default('curl'),
   /** How many at once, each of its own file. */
   downloads: z.int().min(1).max(8).default(1),
   /** What the client takes at most. */

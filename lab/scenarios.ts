@@ -278,12 +278,23 @@ const TEXTS: readonly ScenarioText[] = [
     bytes: '100 MB',
     via: 'get-https',
     beside: [],
-    bars: [
-      { figure: 'efficiency', atLeast: 0.97 },
-      { figure: 'cpuPerGiB', atMost: 1.2 },
-    ],
+    bars: [...FULL.filter(({ figure }) => figure !== 'aheadOfMptcp'), { figure: 'cpuPerGiB', atMost: 1.2 }],
     quick: true,
   },
+  ...(['wget', 'aria2'] as const).map(
+    (client): ScenarioText => ({
+      name: client === 'wget' ? 'wget' : 'aria2-through-proxy',
+      says: `100 MB by ${client} through the proxy, over 50, 50 and 20 Mbit/s at 10, 10 and 25 ms`,
+      lines: [line(50, 10), line(50, 10), line(20, 25)],
+      bytes: '100 MB',
+      client,
+      beside: [],
+      bars: [
+        { figure: 'efficiency', atLeast: 0.97 },
+        { figure: 'windowMiB', atMost: 8 },
+      ],
+    }),
+  ),
 ];
 
 export const SCENARIOS: ReadonlyMap<string, Scenario> = new Map(

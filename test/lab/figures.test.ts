@@ -102,7 +102,9 @@ test('a bar whose figure was not measured is missed', () => {
 
 test("processor time is that of the daemons, not the wire's", () => {
   const figures = figuresOf(scenario, resultOf(pooledRun(2000)));
-  assert.equal(figures.schemes.adaptive?.cpuPerGiB.median, (0.1 * 2 ** 30) / 4_000_000);
+  const household = (0.1 * 2 ** 30) / 4_000_000;
+  assert.equal(figures.schemes.adaptive?.cpuPerGiB.median, household);
+  assert.deepEqual(figures.schemes.adaptive?.cpuPerGiBBy, { 'Household 1': household, wire: 50 * household });
 });
 
 test('the last part of a steady download comes as fast as the rest, that of a limping one slower', () => {

@@ -1,0 +1,70 @@
+/**
+ * The borrower's clients: the command line of each program that downloads through the proxy, or around it, as people
+ * use it. Used by measure.ts; it runs nothing itself. Pure.
+ */
+import { basename, dirname } from 'node:path';
+import type { BytesPerSecond, Milliseconds } from '../src/core/units.ts';
+import type { Finished } from './process.ts';
+import type { Scenario } from './scenario.ts';
+
+export interface ClientRun {
+  readonly command: readonly string[];
+  /** How long the download took: as the client says, or with its start where it says nothing. */
+  readonly ms: (finished: Finished) => Milliseconds;
+}
+
+export interface Wanted {
+  readonly file: string;
+  readonly url: string;
+  /** Missing: no proxy. */
+  readonly proxy?: string;
+  /** What the client takes at most. */
+  readonly rate?: BytesPerSecond;
+}
+
+/** curl into a file; prints the time it took, in seconds. */
+export const curl = (file: string, ...rest: readonly string[]): readonly string[] => [
+  'curl',
+  '-sS',
+  '-f',
+  '-o',
+  file,
+  '-w',
+  '%{time_total}',
+  ...rest,
+];
+
+const wall = ({ wallMs }: Finished): Milliseconds => wallMs;
+/** What goes into the file is seen when it is there; no file of the person's changes anything. */
+const ARIA2 = ['--file-allocation=none', '--no-conf', '-q'];
+
+/** One file with sixteen connections. */
+export const aria2Split = ({ file, url }: Wanted): ClientRun => ({
+  command: ['aria2c', '-x16', '-s16', '-k1M', ...ARIA2, '-d', dirname(file), '-o', basename(file), url],
+  ms: wall,
+});
+
+/** One file with one connection, as each of these programs does it when it is told nothing else. */
+export function oneFile(client: Scenario['client'], { file, url, proxy, rate }: Wanted): ClientRun {
+  switch (client) {
+    case 'curl': {
+      const slow = rate === undefined ? [] : ['--limit-rate', String(Math.round(rate))];
+      const through = proxy === undefined ? [] : ['-x', proxy];
+      return {
+        command: curl(file, ...through, ...slow, url),
+        ms: ({ stdout }) => Number(stdout) * 1000,
+      };
+    }
+    case 'wget': {
+      const slow = rate === undefined ? [] : [`--limit-rate=${Math.round(rate)}`];
+      const through = proxy === undefined ? [] : ['-e', 'use_proxy=yes', '-e', `http_proxy=${proxy}`];
+      return { command: ['wget', '--no-config', '-q', '-O', file, ...through, ...slow, url], ms: wall };
+    }
+    case 'aria2': {
+      const slow = rate === undefined ? [] : [`--max-download-limit=${Math.round(rate)}`];
+      const through = proxy === undefined ? [] : [`--all-proxy=${proxy}`];
+      const place = ['-d', dirname(file), '-o', basename(file)];
+      return { command: ['aria2c', '-x1', ...ARIA2, ...through, ...slow, ...place, url], ms: wall };
+    }
+  }
+}
