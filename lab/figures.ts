@@ -4,8 +4,10 @@
  *     efficiency = what came per second pooled / sum of what each line reached alone in the same round
  */
 import { type Bytes, type BytesPerSecond, GIB, MIB, type Milliseconds } from '../src/core/units.ts';
+import { type Judged, judge, type Strictness, valuesOf } from './bars.ts';
+import { median } from './middle.ts';
 import type { PooledRun, Result, Round } from './results.ts';
-import type { Bar, FigureName, PoolScheme, Scenario } from './scenario.ts';
+import type { PoolScheme, Scenario } from './scenario.ts';
 import type { Sample, Transfer } from './watched.ts';
 
 export interface Spread {
@@ -13,13 +15,6 @@ export interface Spread {
   readonly least: number;
   readonly most: number;
   readonly values: readonly number[];
-}
-
-export interface Judged {
-  readonly figure: FigureName;
-  readonly bar: string;
-  readonly value: number | null;
-  readonly held: boolean;
 }
 
 export interface Figures {
@@ -53,17 +48,6 @@ export interface SchemeFigures {
 const LAST_PART = 0.05;
 /** TCP's payload of a packet of 1500 bytes, with time stamps. */
 const PAYLOAD = 1448 / 1500;
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
-}
-
-const percentile = (values: readonly number[], part: number): number =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ??
-  Number.NaN;
 
 const spread = (values: readonly number[]): Spread => ({
   median: median(values),
@@ -166,19 +150,15 @@ function schemeFigures(scenario: Scenario, result: Result, scheme: PoolScheme): 
   };
 }
 
-/**
- * Which round a bar is held to. `typical`: the median. `best`: what else the machine does can only make a figure worse, so
- * that a bar is missed for certain only when the best of the rounds misses it; for machines that are shared.
- */
-export type Strictness = 'typical' | 'best';
-
 /** Judges everything that was measured. */
 export function figuresOf(scenario: Scenario, result: Result, strictness: Strictness = 'typical'): Figures {
   const { rounds } = result;
   const schemes = Object.fromEntries(
     scenario.schemes.map((scheme) => [scheme, schemeFigures(scenario, result, scheme)]),
   ) as Figures['schemes'];
-  const bars = scenario.bars.map((bar) => judge(bar, valuesOf(bar.figure, schemes, result), strictness));
+  const bars = scenario.bars.map((bar) =>
+    judge(bar, valuesOf(bar.figure, schemes.adaptive, rounds), strictness),
+  );
   const allRight = rounds.every(({ pooled }) => pooled.every(({ isRight }) => isRight));
   return {
     scenario: scenario.name,
@@ -194,66 +174,5 @@ export function figuresOf(scenario: Scenario, result: Result, strictness: Strict
     bars,
     allRight,
     held: allRight && bars.every(({ held }) => held),
-  };
-}
-
-const msOf = ({ pooled }: Round, scheme: PoolScheme): Milliseconds | undefined =>
-  pooled.find((run) => run.scheme === scheme)?.ms;
-
-/** A figure of the adaptive scheme, in every round in which it was measured. */
-function valuesOf(
-  figure: FigureName,
-  { adaptive }: Figures['schemes'],
-  { rounds }: Result,
-): readonly number[] {
-  const each = (value: (round: Round, ms: Milliseconds) => number | undefined): number[] =>
-    rounds.flatMap((round) => {
-      const ms = msOf(round, 'adaptive');
-      return ms === undefined ? [] : (value(round, ms) ?? []);
-    });
-  switch (figure) {
-    case 'aheadOfMptcp':
-      return each(({ mptcp }, ms) => (mptcp === undefined ? undefined : mptcp.ms / ms));
-    case 'aheadOfFixed':
-      return each((round, ms) => {
-        const fixedMs = msOf(round, 'fixed');
-        return fixedMs === undefined ? undefined : 1 - ms / fixedMs;
-      });
-    case 'smallLatency':
-      return each(({ pooled, ownSmallMs }) => {
-        const during = pooled.flatMap(({ smallMs }) => smallMs);
-        return during.length === 0 || ownSmallMs.length === 0
-          ? undefined
-          : median(during) / median(ownSmallMs);
-      });
-    case 'efficiency':
-    case 'ofOwn':
-    case 'longestGapMs':
-    case 'windowMiB':
-    case 'lastPartRate':
-    case 'twicePart':
-    case 'cpuPerGiB':
-      return adaptive?.[figure]?.values ?? [];
-  }
-}
-
-/** A client that waits once in twenty times waits too often. */
-const GAP_PERCENTILE = 0.95;
-
-function judge(bar: Bar, values: readonly number[], strictness: Strictness): Judged {
-  const isFloor = 'atLeast' in bar;
-  const text = isFloor ? `>= ${bar.atLeast}` : `<= ${bar.atMost}`;
-  if (values.length === 0) return { figure: bar.figure, bar: text, value: null, held: false };
-  const value =
-    strictness === 'best'
-      ? (isFloor ? Math.max : Math.min)(...values)
-      : bar.figure === 'longestGapMs'
-        ? percentile(values, GAP_PERCENTILE)
-        : median(values);
-  return {
-    figure: bar.figure,
-    bar: text,
-    value,
-    held: isFloor ? value >= bar.atLeast : value <= bar.atMost,
   };
 }

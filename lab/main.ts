@@ -6,22 +6,22 @@ import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { type Calibration, calibrate, showCalibration } from './calibrate.ts';
 import { LabError } from './failure.ts';
-import { type Figures, figuresOf } from './figures.ts';
-import { claim, clean } from './namespaces.ts';
+import type { Figures } from './figures.ts';
+import { measured, measuredQuickly, shortMatrix } from './matrix.ts';
+import { claim, clean, leftOver } from './namespaces.ts';
 import { checkMachine } from './needed.ts';
 import { RESULTS_FOLDER } from './places.ts';
 import { writeReport } from './report.ts';
-import { runScenario, soakScenario } from './run.ts';
-import { quickened, type Scenario } from './scenario.ts';
-import { SCENARIOS } from './scenarios.ts';
+import { soakScenario } from './run.ts';
+import type { Scenario } from './scenario.ts';
+import { MATRIX, SCENARIOS } from './scenarios.ts';
+import { shown } from './show.ts';
 
 const ROUNDS = 5;
 const QUICK_ROUNDS = 3;
 const SOAK_RUNS = 50;
 const MOST_ROUNDS = 1000;
-/** How long a line is measured alone, at most. */
-const ALONE_MS = 12_000;
-const QUICK_ALONE_MS = 5_000;
+/** A bar was missed; the lab could not run. */
 const EXIT_BAR = 1;
 const EXIT_CANNOT = 2;
 
@@ -38,25 +38,6 @@ const say = (line: string): void => {
 
 const round = (_key: string, value: unknown): unknown =>
   typeof value === 'number' ? Number(value.toPrecision(6)) : value;
-
-function show(figures: Figures): void {
-  for (const [scheme, { ms, efficiency, windowMiB, cpuPerGiB, cpuPerGiBBy }] of Object.entries(
-    figures.schemes,
-  )) {
-    const processes = Object.entries(cpuPerGiBBy).map(([name, s]) => `${name} ${s.toFixed(2)}`);
-    say(
-      `  ${scheme.padEnd(13)} ${(ms.median / 1000).toFixed(2)} s, efficiency ${efficiency.median.toFixed(3)} (${efficiency.least.toFixed(3)} to ${efficiency.most.toFixed(3)}), window ${windowMiB === null ? '-' : windowMiB.median.toFixed(1)} MiB`,
-    );
-    say(
-      `                processor ${cpuPerGiB.median.toFixed(2)} s/GiB without the wire: ${processes.join(', ')}`,
-    );
-  }
-  if (!figures.allRight) say('  WRONG OR MISSING BYTES');
-  for (const { figure, bar, value, held } of figures.bars)
-    say(
-      `  ${held ? 'held  ' : 'MISSED'} ${figure} ${bar}: ${value === null ? 'not measured' : value.toFixed(3)}`,
-    );
-}
 
 interface RunFlags {
   readonly json?: boolean;
@@ -78,24 +59,15 @@ async function runAll(
   { quick, signal }: { quick: boolean; signal: AbortSignal },
 ) {
   checkMachine();
-  const presetRounds = quick ? QUICK_ROUNDS : ROUNDS;
-  const aloneMs = quick ? QUICK_ALONE_MS : ALONE_MS;
-  const rounds = roundsOf(flags, presetRounds);
+  const rounds = roundsOf(flags, quick ? QUICK_ROUNDS : ROUNDS);
   using claimed = claim(flags.keep === true);
   const { profile } = flags;
-  const settings = {
-    rounds,
-    aloneMs,
-    quick,
-    signal,
-    say,
-    ...(profile !== undefined && { profiles: resolve(profile) }),
-  };
+  const settings = { rounds, signal, say, ...(profile !== undefined && { profiles: resolve(profile) }) };
   const all: Figures[] = [];
   for (const scenario of scenarios) {
     say(`${scenario.name}: ${scenario.says}`);
-    const figures = figuresOf(scenario, await runScenario(scenario, settings), quick ? 'best' : 'typical');
-    show(figures);
+    const figures = quick ? await measuredQuickly(scenario, settings) : await measured(scenario, settings);
+    for (const line of shown(figures)) say(line);
     all.push(figures);
   }
   const held = all.every((figures) => figures.held);
@@ -113,8 +85,10 @@ function program(signal: AbortSignal): Command {
     .command('list')
     .description('show the scenarios')
     .action(() => {
-      for (const { name, says, quick } of SCENARIOS.values())
-        process.stdout.write(`${name.padEnd(20)} ${says}${quick ? ' (quick)' : ''}\n`);
+      for (const { name, says, quick, matrix } of SCENARIOS.values()) {
+        const marks = `${quick === undefined ? '' : ' (quick)'}${matrix ? '' : ' (not in the matrix)'}`;
+        process.stdout.write(`${name.padEnd(20)} ${says}${marks}\n`);
+      }
     });
   lab
     .command('run')
@@ -135,9 +109,7 @@ function program(signal: AbortSignal): Command {
     .option('--json', 'print one JSON object as the last line')
     .action(async (flags: RunFlags & { quick?: boolean }) => {
       const quick = flags.quick === true;
-      const all = [...SCENARIOS.values()];
-      const scenarios = quick ? all.filter((scenario) => scenario.quick).map(quickened) : all;
-      await runAll(scenarios, flags, { quick, signal });
+      await runAll(quick ? shortMatrix() : MATRIX, flags, { quick, signal });
     });
   lab
     .command('soak')
@@ -188,21 +160,32 @@ function program(signal: AbortSignal): Command {
 
 const interrupt = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(name, () => interrupt.abort(new LabError('Interrupted; everything was removed.')));
+  process.on(name, () => interrupt.abort(new LabError('Interrupted.')));
 }
+// Who reads has had enough, as `head` has.
+process.stdout.on('error', () => undefined);
+
+/** One line that says what happened, and the mend where there is one. */
+function lineOf(error: unknown): string {
+  if (interrupt.signal.aborted) {
+    const left = leftOver();
+    return left.length === 0
+      ? 'Interrupted; everything was removed.'
+      : `Interrupted; ${left.join(', ')} could not be removed (${String(error)}): npm run lab -- clean`;
+  }
+  if (error instanceof CommanderError && error.code === 'commander.help')
+    return 'A command is needed: npm run lab -- list';
+  return error instanceof Error ? error.message : String(error);
+}
+
 try {
   await program(interrupt.signal).parseAsync(process.argv.slice(2), { from: 'user' });
 } catch (error) {
   if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
   else {
-    const message =
-      error instanceof CommanderError && error.code === 'commander.help'
-        ? 'A command is needed: npm run lab -- list'
-        : error instanceof Error
-          ? error.message
-          : String(error);
-    process.stderr.write(`${message.replaceAll('\n', ' ')}\n`);
-    if (!(error instanceof LabError || error instanceof CommanderError)) console.error(error);
+    process.stderr.write(`${lineOf(error).replaceAll('\n', ' ')}\n`);
+    const isExpected = error instanceof LabError || error instanceof CommanderError;
+    if (!isExpected && !interrupt.signal.aborted) console.error(error);
     process.exitCode = EXIT_CANNOT;
   }
 }

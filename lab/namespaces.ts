@@ -1,36 +1,47 @@
 /**
- * Network namespaces, and what is in them: made, configured, and removed whatever happens. The names begin with `lp-`,
- * so that what an earlier run left over is known for what it is.
+ * Network namespaces, and what is in them: made, configured, and removed whatever happens. The names begin with `lp-`
+ * (or another prefix, see places.ts), so that what an earlier run left over is known for what it is.
  * No address here exists outside of the namespaces, and none of them has a way out.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabError } from './failure.ts';
-import { RUN_FOLDER } from './places.ts';
-import { must, run } from './process.ts';
+import { NAMESPACE_PREFIX, RUN_FOLDER } from './places.ts';
+import { must, run, startedAt } from './process.ts';
 
-const PREFIX = 'lp-';
 const NAMESPACES = '/run/netns';
 const OWNER_FILE = join(RUN_FOLDER, 'pid');
 
-export const ORIGIN_NS = `${PREFIX}origin`;
-export const MULTI_NS = `${PREFIX}multi`;
-export const RADIO_NS = `${PREFIX}radio`;
+export const ORIGIN_NS = `${NAMESPACE_PREFIX}origin`;
+export const MULTI_NS = `${NAMESPACE_PREFIX}multi`;
+export const RADIO_NS = `${NAMESPACE_PREFIX}radio`;
 /** Households are numbered from 1. */
-export const routerNs = (household: number): string => `${PREFIX}router${household}`;
-export const clientNs = (household: number): string => `${PREFIX}client${household}`;
+export const routerNs = (household: number): string => `${NAMESPACE_PREFIX}router${household}`;
+export const clientNs = (household: number): string => `${NAMESPACE_PREFIX}client${household}`;
 
 /** Names of namespaces of the lab that are there. */
 function present(): string[] {
-  return existsSync(NAMESPACES) ? readdirSync(NAMESPACES).filter((name) => name.startsWith(PREFIX)) : [];
+  return existsSync(NAMESPACES)
+    ? readdirSync(NAMESPACES).filter((name) => name.startsWith(NAMESPACE_PREFIX))
+    : [];
 }
+
+/** A process id is given again to others; with its start it is one process's for ever. */
+const lifeOf = (pid: number): string => `${pid} ${startedAt(pid)}`;
 
 /** The lab that runs now, if it is not this one. */
 function otherLab(): number | undefined {
   if (!existsSync(OWNER_FILE)) return undefined;
-  const pid = Number(readFileSync(OWNER_FILE, 'utf8'));
-  return pid !== process.pid && existsSync(`/proc/${pid}`) ? pid : undefined;
+  const life = readFileSync(OWNER_FILE, 'utf8');
+  const pid = Number.parseInt(life, 10);
+  return pid !== process.pid && startedAt(pid) !== undefined && life === lifeOf(pid) ? pid : undefined;
 }
+
+/** What is there of this lab or an earlier one: names of namespaces, and the mark of a run. */
+export const leftOver = (): readonly string[] => [
+  ...present(),
+  ...(existsSync(OWNER_FILE) ? [OWNER_FILE] : []),
+];
 
 function refuseOther(): void {
   const pid = otherLab();
@@ -49,7 +60,7 @@ export function claim(keep: boolean): Disposable & { readonly folder: string } {
     throw new LabError(`An earlier run left namespaces over (${left.join(', ')}): npm run lab -- clean`);
   rmSync(RUN_FOLDER, { recursive: true, force: true });
   mkdirSync(RUN_FOLDER, { recursive: true, mode: 0o755 });
-  writeFileSync(OWNER_FILE, String(process.pid));
+  writeFileSync(OWNER_FILE, lifeOf(process.pid));
   return {
     folder: RUN_FOLDER,
     [Symbol.dispose]: () => rmSync(keep ? OWNER_FILE : RUN_FOLDER, { recursive: true, force: true }),

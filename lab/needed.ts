@@ -5,6 +5,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { LabError } from './failure.ts';
+import { isSoundName } from './places.ts';
 
 /** Programs that are needed, and the Debian packages of each. */
 export const NEEDED: Readonly<Record<string, string>> = {
@@ -37,6 +38,7 @@ function isThere(program: string): boolean {
 
 /** Also puts the folders of root's tools into the PATH, where the lab's processes look for them. @throws LabError */
 export function checkMachine(): void {
+  if (!isSoundName) throw new LabError('LINEPOOL_LAB_NAME must be 1 to 16 of a to z and 0 to 9.');
   if (process.getuid?.() !== 0)
     throw new LabError('The lab makes network namespaces, so it needs root: run it as root.');
   const missing = Object.keys(NEEDED).filter((program) => !isThere(program));

@@ -33,7 +33,10 @@ const END_BOUND_MS: Milliseconds = 6_000;
 const KEPT_CHARS = 2_000_000;
 
 /** The command line that runs a program in a namespace, and ends it when we end. */
-function guarded(ns: string | undefined, command: readonly string[]): readonly [string, readonly string[]] {
+export function guarded(
+  ns: string | undefined,
+  command: readonly string[],
+): readonly [string, readonly string[]] {
   const bound = ['setpriv', '--pdeathsig', 'SIGKILL', '--', ...command];
   return ns === undefined
     ? ['setpriv', bound.slice(1)]
@@ -167,14 +170,22 @@ export class Running implements AsyncDisposable {
 /** Ticks of `/proc/PID/stat` are a hundredth of a second on every Linux that Node runs on. */
 const TICK_MS: Milliseconds = 10;
 
-/** Processor time that a process has used, user and system; 0 when it is gone. */
-export function cpuMs(pid: number): Milliseconds {
+/** The fields of `/proc/PID/stat` from the third, the state, on; none when the process is gone. */
+function statOf(pid: number): readonly string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return 0;
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
 }
+
+/** Processor time that a process has used, user and system; 0 when it is gone. */
+export function cpuMs(pid: number): Milliseconds {
+  const fields = statOf(pid);
+  return fields === undefined ? 0 : (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+/** When a process began, in ticks since the machine did; undefined when it is gone. */
+export const startedAt = (pid: number): string | undefined => statOf(pid)?.[19];

@@ -4,14 +4,15 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Judged } from './bars.ts';
 import { LabError } from './failure.ts';
-import { type Figures, figuresOf, type Judged, type SchemeFigures, type Spread } from './figures.ts';
-import { FINDINGS } from './findings.ts';
+import { type Figures, figuresOf, type SchemeFigures, type Spread } from './figures.ts';
+import { findingOf } from './findings.ts';
 import { pictures } from './pictures.ts';
 import { REPOSITORY } from './places.ts';
 import { latestResults, type Result } from './results.ts';
 import { SCHEMES, type Scenario } from './scenario.ts';
-import { SCENARIOS } from './scenarios.ts';
+import { MATRIX } from './scenarios.ts';
 
 export interface Evaluated {
   readonly scenario: Scenario;
@@ -75,9 +76,7 @@ function verdicts(all: readonly Evaluated[]): string {
     figures.bars.map((bar) => [
       scenario.name,
       ...judged(bar),
-      bar.held
-        ? ''
-        : (FINDINGS[`${scenario.name} ${bar.figure}`] ?? FINDINGS[bar.figure] ?? 'not yet explained'),
+      bar.held ? '' : (findingOf(scenario.name, bar.figure) ?? 'not yet explained'),
     ]),
   );
   return table(['scenario', 'figure', 'bar', 'median', '', 'cause'], rows);
@@ -86,7 +85,7 @@ function verdicts(all: readonly Evaluated[]): string {
 /** Writes it all. Gives the file. @throws LabError when nothing was measured yet */
 export function writeReport(): string {
   const results = latestResults();
-  const all = [...SCENARIOS.values()].flatMap((scenario): Evaluated[] => {
+  const all = MATRIX.flatMap((scenario): Evaluated[] => {
     const result = results.get(scenario.name);
     return result === undefined ? [] : [{ scenario, result, figures: figuresOf(scenario, result) }];
   });

@@ -29,6 +29,8 @@ const SPY_BOUND_MS: Milliseconds = 5_000;
 
 export interface RunSettings {
   readonly rounds: number;
+  /** Its number is the seed of the wire's dice. */
+  readonly firstRound: number;
   readonly signal: AbortSignal;
   /** How long each line is measured alone, at most. */
   readonly aloneMs: Milliseconds;
@@ -42,10 +44,10 @@ export interface RunSettings {
 
 /** Everything measured, and kept in the results folder. */
 export async function runScenario(scenario: Scenario, settings: RunSettings): Promise<Result> {
-  const { rounds: wanted, signal, say, profiles, aloneMs } = settings;
+  const { rounds: wanted, firstRound, signal, say, profiles, aloneMs } = settings;
   await using neighbourhood = await Neighbourhood.start(scenario, signal, profiles);
   const rounds: Round[] = [];
-  for (let n = 1; n <= wanted; n += 1) {
+  for (let n = firstRound; n < firstRound + wanted; n += 1) {
     await neighbourhood.wires.seed(n);
     const round = await runRound(neighbourhood, signal, aloneMs);
     rounds.push(round);

@@ -95,8 +95,16 @@ export const Scenario = z.strictObject({
   /** True: the spans of one more download are looked at, to be drawn. */
   spanMap: z.boolean().default(false),
   bars: z.array(Bar),
-  /** Part of the short matrix. */
-  quick: z.boolean().default(false),
+  /** Part of the matrix, and of the report. */
+  matrix: z.boolean().default(true),
+  /** How it is measured in the short matrix; missing: not at all. */
+  quick: z
+    .strictObject({
+      bytes: size.optional(),
+      schemes: z.array(z.enum(SCHEMES)).default(['adaptive']),
+      beside: z.array(z.enum(['aria2', 'mptcp'])).default([]),
+    })
+    .optional(),
 });
 export type Scenario = z.output<typeof Scenario>;
 export type ScenarioText = z.input<typeof Scenario>;
@@ -116,11 +124,14 @@ export const meanRate = (line: Line): number =>
     ? line.down
     : line.trace.down.reduce((sum, down) => sum + down, 0) / line.trace.down.length;
 
-/** The same in less time: adaptive alone, beside MPTCP alone, nothing for pictures. */
-export const quickened = (scenario: Scenario): Scenario => ({
-  ...scenario,
-  schemes: ['adaptive'],
-  beside: scenario.beside.filter((other) => other === 'mptcp'),
-  bars: scenario.bars.filter(({ figure }) => figure !== 'aheadOfFixed'),
-  spanMap: false,
-});
+/** The scenario as the short matrix has it, with those bars that can be judged then; nothing for pictures. */
+export function quickened({ quick, ...scenario }: Scenario): Scenario | undefined {
+  if (quick === undefined) return undefined;
+  const { bytes = scenario.bytes, schemes, beside } = quick;
+  const bars = scenario.bars.filter(
+    ({ figure }) =>
+      !(figure === 'aheadOfFixed' && !schemes.includes('fixed')) &&
+      !(figure === 'aheadOfMptcp' && !beside.includes('mptcp')),
+  );
+  return { ...scenario, bytes, schemes, beside, bars, spanMap: false };
+}

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../src/core/units.ts';
 import { LabError } from './failure.ts';
 import { CACHE_FOLDER } from './places.ts';
-import { must } from './process.ts';
+import { guarded, must } from './process.ts';
 
 const Way = z.object({
   /** What came out at the other end. */
@@ -63,7 +63,8 @@ export class Wires implements AsyncDisposable {
   readonly #ended: Promise<void>;
 
   constructor(program: string) {
-    this.#child = spawn(program, [], { stdio: 'pipe' });
+    const [guard, args] = guarded(undefined, [program]);
+    this.#child = spawn(guard, args, { stdio: 'pipe' });
     this.#child.stderr.resume();
     this.#child.stdin.on('error', () => undefined);
     createInterface(this.#child.stdout).on('line', (line) => this.#waiting.shift()?.resolve(line));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { carriable, figuresOf, lastPartRate, longestGapMs, median } from '../../lab/figures.ts';
+import { carriable, figuresOf, lastPartRate, longestGapMs } from '../../lab/figures.ts';
+import { median } from '../../lab/middle.ts';
 import type { PooledRun, Result } from '../../lab/results.ts';
 import { Scenario } from '../../lab/scenario.ts';
 
@@ -71,13 +72,6 @@ test('efficiency is pooled goodput over the sum of the lines alone, judged by it
     [false, true],
   );
   assert.equal(missed.held, false);
-});
-
-test('the best round counts where the machine is shared, and only the bars change', () => {
-  const result = resultOf(pooledRun(2000), pooledRun(2200), pooledRun(2300));
-  assert.equal(figuresOf(scenario, result).held, false);
-  assert.equal(figuresOf(scenario, result, 'best').held, true);
-  assert.equal(figuresOf(scenario, resultOf(pooledRun(2200), pooledRun(2300)), 'best').held, false);
 });
 
 test('a wrong byte in one round is enough to fail', () => {

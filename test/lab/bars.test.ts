@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { judge } from '../../lab/bars.ts';
+
+const floor = { figure: 'efficiency', atLeast: 0.97 } as const;
+const ceiling = { figure: 'windowMiB', atMost: 8 } as const;
+const gap = { figure: 'longestGapMs', atMost: 1000 } as const;
+
+test('by the typical rule the median must hold', () => {
+  assert.equal(judge(floor, [0.96, 0.98, 0.99], 'typical').held, true);
+  assert.equal(judge(floor, [0.96, 0.96, 0.99], 'typical').held, false);
+  assert.equal(judge(ceiling, [7, 9, 9], 'typical').held, false);
+});
+
+test('of gaps the longest counts, or the one in twenty', () => {
+  assert.equal(judge(gap, [10, 10, 10, 10, 1001], 'typical').held, false);
+  assert.equal(judge(gap, [10, 10, 1000], 'typical').held, true);
+});
+
+test('where it is noisy, a median that misses by little is held if one round held', () => {
+  assert.deepEqual(judge(floor, [0.93, 0.95, 0.98], 'noisy'), {
+    figure: 'efficiency',
+    bar: '>= 0.97',
+    value: 0.95,
+    held: true,
+  });
+  assert.equal(judge(ceiling, [7, 8.3, 9], 'noisy').held, true);
+});
+
+test('and missed when no round held, however near', () => {
+  assert.equal(judge(floor, [0.965, 0.968, 0.969], 'noisy').held, false);
+  assert.equal(judge(ceiling, [8.1, 8.1, 8.1], 'noisy').held, false);
+});
+
+test('or when the median misses by more than noise', () => {
+  assert.equal(judge(floor, [0.8, 0.92, 0.98], 'noisy').held, false);
+  assert.equal(judge(ceiling, [7, 8.5, 9], 'noisy').held, false);
+});
+
+test('gaps are noisier than other figures', () => {
+  assert.equal(judge(gap, [900, 1200, 1300], 'noisy').held, true);
+  assert.equal(judge(gap, [900, 1300, 1300], 'noisy').held, false);
+});
+
+test('what was not measured is missed by any rule', () => {
+  for (const strictness of ['typical', 'noisy'] as const)
+    assert.deepEqual(judge(floor, [], strictness), {
+      figure: 'efficiency',
+      bar: '>= 0.97',
+      value: null,
+      held: false,
+    });
+});
