@@ -8,7 +8,7 @@ import { layLine, layOrigins, wireOf } from './neighbourhood.ts';
 import { makeCertificates, ORIGIN_ADDRESS, originFile, startOrigin } from './origin.ts';
 import { must } from './process.ts';
 import { Scenario } from './scenario.ts';
-import { compileWire, Wires } from './wire.ts';
+import { openWires } from './wires.ts';
 
 export interface Calibration {
   readonly congestion: 'bbr' | 'cubic';
@@ -42,7 +42,7 @@ export async function calibrate(congestion: 'bbr' | 'cubic', signal: AbortSignal
   await using owned = new AsyncDisposableStack();
   const namespaces = [ORIGIN_NS, ...LINES.flatMap((_, i) => [routerNs(i + 1), clientNs(i + 1)])];
   for (const name of namespaces) owned.use(await addNamespace(name));
-  const wires = owned.use(new Wires(await compileWire()));
+  const wires = owned.use(await openWires());
   await layOrigins(namespaces);
   for (const [i, line] of LINES.entries()) await layLine(wires, i + 1, line, congestion);
   await makeCertificates();

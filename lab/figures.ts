@@ -154,7 +154,9 @@ function schemeFigures(scenario: Scenario, result: Result, scheme: PoolScheme): 
 export function figuresOf(scenario: Scenario, result: Result, strictness: Strictness = 'typical'): Figures {
   const { rounds } = result;
   const schemes = Object.fromEntries(
-    scenario.schemes.map((scheme) => [scheme, schemeFigures(scenario, result, scheme)]),
+    scenario.schemes
+      .filter((scheme) => rounds.some(({ pooled }) => pooled.some((run) => run.scheme === scheme)))
+      .map((scheme) => [scheme, schemeFigures(scenario, result, scheme)]),
   ) as Figures['schemes'];
   const bars = scenario.bars.map((bar) =>
     judge(bar, valuesOf(bar.figure, schemes.adaptive, rounds), strictness),

@@ -16,6 +16,7 @@ import { soakScenario } from './run.ts';
 import type { Scenario } from './scenario.ts';
 import { MATRIX, SCENARIOS } from './scenarios.ts';
 import { shown } from './show.ts';
+import { wireKind } from './wires.ts';
 
 const ROUNDS = 5;
 const QUICK_ROUNDS = 3;
@@ -24,6 +25,10 @@ const MOST_ROUNDS = 1000;
 /** A bar was missed; the lab could not run. */
 const EXIT_BAR = 1;
 const EXIT_CANNOT = 2;
+const WIRES = {
+  tun: 'The wire is the one in user space, over TUN.',
+  netem: "The wire is the kernel's, netem.",
+};
 
 function find(name: string): Scenario {
   const scenario = SCENARIOS.get(name);
@@ -140,6 +145,7 @@ function program(signal: AbortSignal): Command {
       checkMachine();
       using _claimed = claim(false);
       const all: Calibration[] = [];
+      say(WIRES[await wireKind()]);
       for (const congestion of ['bbr', 'cubic'] as const) {
         const calibration = await calibrate(congestion, signal);
         say(showCalibration(calibration));

@@ -14,6 +14,7 @@ const OWNER_FILE = join(RUN_FOLDER, 'pid');
 
 export const ORIGIN_NS = `${NAMESPACE_PREFIX}origin`;
 export const MULTI_NS = `${NAMESPACE_PREFIX}multi`;
+export const PROBE_NS = `${NAMESPACE_PREFIX}probe`;
 export const RADIO_NS = `${NAMESPACE_PREFIX}radio`;
 /** Households are numbered from 1. */
 export const routerNs = (household: number): string => `${NAMESPACE_PREFIX}router${household}`;

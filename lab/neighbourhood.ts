@@ -16,7 +16,8 @@ import { Household, lanAddress, radioAddress } from './household.ts';
 import { addNamespace, clientNs, ip, MULTI_NS, ORIGIN_NS, RADIO_NS, routerNs } from './namespaces.ts';
 import { makeCertificates, ORIGIN_ADDRESS, startOrigin } from './origin.ts';
 import { type Line, meanRate, queueOf, type Scenario } from './scenario.ts';
-import { compileWire, type WayShape, Wires } from './wire.ts';
+import type { WayShape, Wires } from './wire-contract.ts';
+import { openWires } from './wires.ts';
 
 const OTHER_ORIGIN_NS = `${ORIGIN_NS}-other`;
 const RADIO = 'radio';
@@ -75,7 +76,7 @@ export class Neighbourhood implements AsyncDisposable {
       signal.throwIfAborted();
       owned.use(await addNamespace(name));
     }
-    const wires = owned.use(new Wires(await compileWire()));
+    const wires = owned.use(await openWires());
     await layOrigins(namespaces);
     for (const [i, line] of scenario.lines.entries()) await layLine(wires, i + 1, line, scenario.congestion);
     if (scenario.beside.includes('mptcp')) await layMulti(scenario.lines.length);

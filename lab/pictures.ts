@@ -6,8 +6,8 @@ import { goodput, type Spread } from './figures.ts';
 import type { Evaluated } from './report.ts';
 import type { PooledRun } from './results.ts';
 import { SCHEMES } from './scenario.ts';
-import { reorderDensity, strokesOf } from './spans.ts';
-import { barChart, lineChart, stackedChart, strokeChart } from './svg.ts';
+import { BLOCK_BYTES, occupancyDensity, reorderDensity, strokesOf } from './spans.ts';
+import { barChart, densityChart, lineChart, stackedChart, strokeChart } from './svg.ts';
 import type { Sample } from './watched.ts';
 
 export interface Picture {
@@ -22,7 +22,8 @@ const COMPLETION = ['three-homes', 'falling', 'fast', 'lossy', 'slow-neighbours'
 const SIZES = ['file-1mb', 'file-10mb', 'three-homes', 'file-1gb'];
 /** Throughput is averaged over this many samples. */
 const SMOOTH = 6;
-const PAYLOAD = 1448 / 1500;
+/** The name of the own line among the paths. */
+const OWN = 'own';
 
 export function pictures(all: readonly Evaluated[]): readonly Picture[] {
   const named = (names: readonly string[]): readonly Evaluated[] =>
@@ -31,7 +32,6 @@ export function pictures(all: readonly Evaluated[]): readonly Picture[] {
     ...completion(named(COMPLETION)),
     ...efficiencyBySize(named(SIZES)),
     ...named(TIMELINES).flatMap(throughput),
-    ...named(['three-homes']).flatMap(occupancy),
     ...all.flatMap(spanMap),
   ];
 }
@@ -53,7 +53,9 @@ function completion(some: readonly Evaluated[]): Picture[] {
   }));
   const says = 'Time for the file, by what brought it (median, least and most)';
   const legend = ['own line, aria2', 'MPTCP', ...SCHEMES];
-  return [{ file: 'completion.svg', says, svg: barChart({ title: says, x: '', y: 's' }, legend, groups) }];
+  return [
+    { file: 'completion.svg', says, svg: barChart({ title: says, x: '', y: 'time, s' }, legend, groups) },
+  ];
 }
 
 function efficiencyBySize(some: readonly Evaluated[]): Picture[] {
@@ -63,8 +65,12 @@ function efficiencyBySize(some: readonly Evaluated[]): Picture[] {
       [Math.log10(scenario.bytes / 1e6), figures.schemes.adaptive?.efficiency.median ?? 0] as const,
   );
   const says = 'Efficiency over file size, 50, 50 and 20 Mbit/s';
-  const axes = { title: says, x: 'size of the file, log10 of MB', y: 'efficiency' };
-  return [{ file: 'size.svg', says, svg: lineChart(axes, [{ name: 'adaptive', points }]) }];
+  const marks = some.map(({ scenario }, i) => ({
+    at: points[i]?.[0] ?? 0,
+    text: `${scenario.bytes / 1e6} MB`,
+  }));
+  const axes = { title: says, x: 'size of the file', y: 'efficiency' };
+  return [{ file: 'size.svg', says, svg: lineChart(axes, [{ name: 'adaptive', points }], marks) }];
 }
 
 /** The adaptive run of the last round. */
@@ -79,7 +85,7 @@ function throughput(one: Evaluated): Picture[] {
     points: rates(run.samples, (sample) => sample.lines[line] ?? 0),
   }));
   const says = `Throughput by line, ${one.scenario.name}: ${one.scenario.says}`;
-  const axes = { title: says, x: 's', y: 'Mbit/s on the line' };
+  const axes = { title: says, x: 'time, s', y: 'Mbit/s on the lines' };
   return [{ file: `throughput-${one.scenario.name}.svg`, says, svg: stackedChart(axes, series) }];
 }
 
@@ -91,69 +97,67 @@ function rates(samples: readonly Sample[], bytes: (sample: Sample) => Bytes) {
   });
 }
 
-/** What had come over the lines and was not with the client: in the window, and in sockets on the way. */
-function occupancy(one: Evaluated): Picture[] {
-  const run = lastRun(one);
-  if (run === undefined) return [];
-  const BIN = 0.25;
-  const held = run.samples
-    .filter(({ delivered }) => delivered > 0 && delivered < run.bytes)
-    .map(({ lines, delivered }) =>
-      Math.max(0, (lines.reduce((sum, bytes) => sum + bytes, 0) * PAYLOAD - delivered) / MIB),
-    );
-  if (held.length === 0) return [];
-  const bins = new Map<number, number>();
-  for (const mib of held)
-    bins.set(Math.floor(mib / BIN), (bins.get(Math.floor(mib / BIN)) ?? 0) + 1 / held.length);
-  const points = Array.from(
-    { length: Math.max(...bins.keys()) + 2 },
-    (_, bin) => [bin * BIN, bins.get(bin) ?? 0] as const,
-  );
-  const says = `Buffer-occupancy density (after RFC 5236), ${one.scenario.name}`;
-  const axes = {
-    title: says,
-    x: 'MiB that had come and were not with the client',
-    y: 'part of all looks',
-  };
-  return [{ file: 'occupancy.svg', says, svg: lineChart(axes, [{ name: 'adaptive', points }]) }];
-}
-
 /** Where in the file each path was at each moment, and how far out of order the blocks came. */
 function spanMap(one: Evaluated): Picture[] {
   const { looks } = one.result;
   if (looks === undefined || looks.length < 2) return [];
   const strokes = strokesOf(looks);
-  const paths = [...new Set(strokes.map(({ path }) => path))];
+  // The own line first, the households by their numbers.
+  const paths = [...new Set(strokes.map(({ path }) => path))].sort(
+    (a, b) => Number(b === OWN) - Number(a === OWN) || a.localeCompare(b),
+  );
   const rate = goodput({ bytes: one.scenario.bytes, ms: Math.max(1, looks.at(-1)?.ms ?? 1) });
-  const map = `Span map of one download, ${one.scenario.name}: how far each path was ahead of or behind the mean rate`;
-  const density = `Reorder density (after RFC 5236), ${one.scenario.name}`;
-  const lowest = Math.min(...strokes.map(({ from }) => from[1] - (rate * from[0]) / 1000));
   const place = ([ms, offset]: readonly [number, number]): readonly [number, number] => [
     ms / 1000,
-    (offset - (rate * ms) / 1000 - lowest) / 1e6,
+    (offset - (rate * ms) / 1000) / 1e6,
   ];
   const drawn = strokes.map(({ path, from, to }) => ({
     series: paths.indexOf(path),
     from: place(from),
     to: place(to),
   }));
+  const names = paths.map((path) => (path === OWN ? 'own line' : path));
+  const { name } = one.scenario;
+  const map = `Span map of one download, ${name}: where in the file each path was, less the mean rate`;
   const displaced = [...reorderDensity(strokes)];
-  const least = displaced[0]?.[0] ?? 0;
-  const points = displaced.map(([displacement, part]) => [displacement - least, part] as const);
-  const names = paths.map((path, i) => (path === 'own' ? 'own line' : `neighbour ${i}`));
+  const ordered = displaced.find(([displacement]) => displacement === 0)?.[1] ?? 0;
+  const reorder = `Reorder density (RFC 5236), ${name}: ${(ordered * 100).toFixed(0)} % of the blocks came in their place`;
+  const held = [...occupancyDensity(strokes)].map(
+    ([blocks, part]) => [(blocks * BLOCK_BYTES) / MIB, part] as const,
+  );
+  const occupancy = `Reorder buffer-occupancy density (RFC 5236), ${name}`;
+  const picture = (kind: string, says: string, svg: string): Picture => ({
+    file: `${kind}-${name}.svg`,
+    says,
+    svg,
+  });
   return [
-    {
-      file: `spans-${one.scenario.name}.svg`,
-      says: map,
-      svg: strokeChart({ title: map, x: 's', y: 'MB, offset less the mean' }, names, drawn),
-    },
-    {
-      file: `reorder-${one.scenario.name}.svg`,
-      says: density,
-      svg: lineChart(
-        { title: density, x: `displacement in blocks of 64 KiB, plus ${-least}`, y: 'part of all blocks' },
-        [{ name: 'adaptive', points }],
+    picture(
+      'spans',
+      map,
+      strokeChart({ title: map, x: 'time, s', y: 'MB, offset less the mean' }, names, drawn),
+    ),
+    picture(
+      'reorder',
+      reorder,
+      densityChart(
+        { title: reorder, x: 'displacement in blocks of 64 KiB; positive: late', y: 'part of all blocks' },
+        'adaptive',
+        displaced,
       ),
-    },
+    ),
+    picture(
+      'occupancy',
+      occupancy,
+      densityChart(
+        {
+          title: occupancy,
+          x: 'MiB held because something before them was missing',
+          y: 'part of all arrivals',
+        },
+        'adaptive',
+        held,
+      ),
+    ),
   ];
 }

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Download } from '../src/control/schema.ts';
+import type { Download, Neighbour } from '../src/control/schema.ts';
 import type { EventRecord } from '../src/core/events.ts';
 import type { Milliseconds } from '../src/core/units.ts';
 import type { Household } from './household.ts';
@@ -120,28 +120,30 @@ async function runRound(
   return { alone, aria2, mptcp, pooled: runs, ownSmallMs };
 }
 
-/** One more download, with somebody who looks at its spans all the while. */
+/** One more download by the adaptive scheme, with somebody who looks at its spans all the while. */
 async function lookedAt(neighbourhood: Neighbourhood, signal: AbortSignal): Promise<readonly Look[]> {
   const { borrower } = neighbourhood;
+  await restart(neighbourhood, 'adaptive');
   const output = join(RUN_FOLDER, 'looks');
   const command = [process.execPath, join(REPOSITORY, 'lab', 'spy.ts'), borrower.stateDir];
   await using spy = Running.start('the spy', command, output, { ns: borrower.ns });
   await spy.until(() => readFileSync(output, 'utf8').startsWith('ready'), SPY_BOUND_MS, signal);
   await using _weather = await Weather.begin(neighbourhood, []);
   await pooled(neighbourhood, 0, signal);
+  const { neighbours } = await borrower.ask<{ neighbours: Neighbour[] }>('neighbours');
+  const names = new Map(neighbours.map(({ id, name }) => [id, name]));
   const lines = readFileSync(output, 'utf8').split('\n');
-  return lines.flatMap((line) =>
-    line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as Look] : [],
-  );
+  return lines.flatMap((line) => {
+    if (!(line.startsWith('{') && line.endsWith('}'))) return [];
+    const look = JSON.parse(line) as Look;
+    const spans = look.spans.map((span) => ({ ...span, path: names.get(span.path) ?? span.path }));
+    return { ...look, spans };
+  });
 }
 
 /** Every household's daemon is new: nobody has learnt anything of the run before. */
-async function runPooled(
-  neighbourhood: Neighbourhood,
-  scheme: PoolScheme,
-  signal: AbortSignal,
-): Promise<PooledRun> {
-  const { scenario, households, borrower, wires } = neighbourhood;
+async function restart(neighbourhood: Neighbourhood, scheme: PoolScheme): Promise<void> {
+  const { scenario, households } = neighbourhood;
   const later = new Set(scenario.faults.flatMap((fault) => (fault.kind === 'join' ? fault.household : [])));
   await neighbourhood.restore();
   await Promise.all(
@@ -151,6 +153,15 @@ async function runPooled(
     }),
   );
   await neighbourhood.offersMade();
+}
+
+async function runPooled(
+  neighbourhood: Neighbourhood,
+  scheme: PoolScheme,
+  signal: AbortSignal,
+): Promise<PooledRun> {
+  const { scenario, households, borrower, wires } = neighbourhood;
+  await restart(neighbourhood, scheme);
   const before = new Map(households.map((household) => [household.name, household.cpuMs]));
   const wireBefore = (await wires.counters()).cpuMs;
   await using _weather = await Weather.begin(neighbourhood, scenario.faults, scheme);

@@ -99,7 +99,7 @@ const TEXTS: readonly ScenarioText[] = [
     bytes: '100 MB',
     schemes: ALL_SCHEMES,
     bars: [...UNEQUAL, { figure: 'aheadOfFixed', atLeast: 0.47 }],
-    quick: { bytes: '40 MB' },
+    quick: { bytes: '25 MB' },
   },
   {
     name: 'one-to-ten',
@@ -245,7 +245,7 @@ const TEXTS: readonly ScenarioText[] = [
     smallPages: true,
     beside: [],
     bars: [{ figure: 'smallLatency', atMost: 1.2 }],
-    quick: { bytes: '40 MB' },
+    quick: { bytes: '30 MB' },
   },
   {
     name: 'slow-client',
@@ -280,7 +280,7 @@ const TEXTS: readonly ScenarioText[] = [
     via: 'get-https',
     beside: [],
     bars: [...FULL.filter(({ figure }) => figure !== 'aheadOfMptcp'), { figure: 'cpuPerGiB', atMost: 1.2 }],
-    quick: { bytes: '60 MB' },
+    quick: {},
   },
   ...(['wget', 'aria2'] as const).map(
     (client): ScenarioText => ({

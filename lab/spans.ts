@@ -46,11 +46,8 @@ export function strokesOf(looks: readonly Look[]): readonly Stroke[] {
 /** Size of what is counted as one arrival. */
 export const BLOCK_BYTES: Bytes = 65_536;
 
-/**
- * Reorder density (RFC 5236 section 4): for each displacement, in blocks, the part of all blocks that came so much
- * later (positive) or sooner (negative) than in order.
- */
-export function reorderDensity(strokes: readonly Stroke[]): ReadonlyMap<number, number> {
+/** The blocks in the order in which they came. */
+function arrivals(strokes: readonly Stroke[]): readonly number[] {
   const cameAt = new Map<number, Milliseconds>();
   for (const { from, to } of strokes) {
     for (let block = Math.ceil(from[1] / BLOCK_BYTES); block * BLOCK_BYTES < to[1]; block += 1) {
@@ -58,17 +55,41 @@ export function reorderDensity(strokes: readonly Stroke[]): ReadonlyMap<number, 
       if (!cameAt.has(block)) cameAt.set(block, from[0] + part * (to[0] - from[0]));
     }
   }
-  const inOrder = [...cameAt.keys()].sort((a, b) => a - b);
-  const asCame = [...cameAt].sort(([, a], [, b]) => a - b).map(([block]) => block);
-  const place = new Map(inOrder.map((block, i) => [block, i]));
+  return [...cameAt].sort(([, a], [, b]) => a - b).map(([block]) => block);
+}
+
+/** Of values, the part that each has; in their order. */
+function density(values: readonly number[]): ReadonlyMap<number, number> {
   const counts = new Map<number, number>();
-  asCame.forEach((block, i) => {
-    const displacement = i - (place.get(block) ?? i);
-    counts.set(displacement, (counts.get(displacement) ?? 0) + 1);
-  });
-  return new Map(
-    [...counts]
-      .sort(([a], [b]) => a - b)
-      .map(([displacement, count]) => [displacement, count / asCame.length]),
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const sorted = [...counts].sort(([a], [b]) => a - b);
+  return new Map(sorted.map(([value, count]) => [value, count / values.length]));
+}
+
+/**
+ * Reorder density (RFC 5236 section 4): for each displacement, in blocks, the part of all blocks that came so much
+ * later (positive) or sooner (negative) than in order.
+ */
+export function reorderDensity(strokes: readonly Stroke[]): ReadonlyMap<number, number> {
+  const came = arrivals(strokes);
+  const place = new Map([...came].sort((a, b) => a - b).map((block, i) => [block, i]));
+  return density(came.map((block, i) => i - (place.get(block) ?? i)));
+}
+
+/**
+ * Reorder buffer-occupancy density (RFC 5236 section 5): for each number of blocks, the part of all arrivals after which
+ * so many were held because one before them was missing.
+ */
+export function occupancyDensity(strokes: readonly Stroke[]): ReadonlyMap<number, number> {
+  const came = arrivals(strokes);
+  const inOrder = [...came].sort((a, b) => a - b);
+  const held = new Set<number>();
+  let next = 0;
+  return density(
+    came.map((block) => {
+      held.add(block);
+      for (let due = inOrder[next]; due !== undefined && held.delete(due); due = inOrder[next]) next += 1;
+      return held.size;
+    }),
   );
 }

@@ -1,47 +1,16 @@
 /**
- * The wire's process: compiled on first use, started, and spoken to. See wire/wire.c for what it does and for its
- * commands. Used by neighbourhood.ts; changes of a line while it is in use go through here.
+ * The wire in user space: its process, compiled on first use, started, and spoken to. See wire/wire.c for what it does
+ * and for its commands. Opened by wires.ts; changes of a line while it is in use go through here.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { z } from 'zod';
-import type { Bytes, BytesPerSecond, Milliseconds } from '../src/core/units.ts';
 import { LabError } from './failure.ts';
 import { CACHE_FOLDER } from './places.ts';
 import { guarded, must } from './process.ts';
-
-const Way = z.object({
-  /** What came out at the other end. */
-  bytes: z.number(),
-  packets: z.number(),
-  lost: z.number(),
-  /** For lack of room in the queue. */
-  dropped: z.number(),
-  queued: z.number(),
-  /** Since the counters were asked for the last time. */
-  mostQueued: z.number(),
-});
-const Counters = z.object({
-  cpuMs: z.number(),
-  unsent: z.number(),
-  /** By how much a packet came later than it should, at most, since the last time. */
-  worstLateUs: z.number(),
-  ways: z.record(z.string(), Way),
-});
-export type Counters = z.output<typeof Counters>;
-
-export interface WayShape {
-  readonly rate?: BytesPerSecond;
-  /** One way. */
-  readonly delayMs?: Milliseconds;
-  readonly jitterMs?: Milliseconds;
-  /** 0 to 1. */
-  readonly loss?: number;
-  readonly queueBytes?: Bytes;
-}
+import { Counters, type Device, type WayShape, type Wires } from './wire-contract.ts';
 
 const SOURCE = join(import.meta.dirname, 'wire', 'wire.c');
 
@@ -57,7 +26,7 @@ export async function compileWire(): Promise<string> {
   return program;
 }
 
-export class Wires implements AsyncDisposable {
+export class TunWires implements Wires {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[] = [];
   readonly #ended: Promise<void>;
@@ -78,17 +47,14 @@ export class Wires implements AsyncDisposable {
     });
   }
 
-  /** A line between two namespaces: `down` leads from the first to the second. */
-  async wire(name: string, from: { ns: string; device: string }, to: { ns: string; device: string }) {
+  async wire(name: string, from: Device, to: Device): Promise<void> {
     await this.#order(`wire ${name} ${from.ns} ${from.device} ${to.ns} ${to.device}`);
   }
 
-  /** One more device on a shared medium. */
-  async station(radio: string, at: { ns: string; device: string; address: string }) {
+  async station(radio: string, at: Device & { address: string }): Promise<void> {
     await this.#order(`station ${radio} ${at.ns} ${at.device} ${at.address}`);
   }
 
-  /** Changes a way (`NAME.down`), or all ways of a name, from now on; what is left out stays. */
   async shape(way: string, shape: WayShape): Promise<void> {
     const words = [
       shape.rate === undefined ? '' : `rate=${Math.round(shape.rate * 8)}`,
@@ -100,7 +66,6 @@ export class Wires implements AsyncDisposable {
     await this.#order(`set ${way} ${words.filter((word) => word !== '').join(' ')}`);
   }
 
-  /** Nothing moves any more, nothing ends, nothing is refused. */
   async stall(name: string): Promise<void> {
     await this.#order(`stall ${name}`);
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BLOCK_BYTES, type Look, reorderDensity, strokesOf } from '../../lab/spans.ts';
+import { BLOCK_BYTES, type Look, occupancyDensity, reorderDensity, strokesOf } from '../../lab/spans.ts';
 
 const MIB = 16 * BLOCK_BYTES;
 const look = (
@@ -42,5 +42,21 @@ test('a half that comes before the half in front of it is displaced by that half
       [-16, 0.5],
       [16, 0.5],
     ],
+  );
+});
+
+test('what comes in order is never held; a half that comes before the half in front of it is, until that is there', () => {
+  const ordered = strokesOf([look(0, ['a', 0, MIB, 0]), look(100, ['a', 0, MIB, MIB])]);
+  assert.deepEqual([...occupancyDensity(ordered)], [[0, 1]]);
+  const BLOCKS = 3 * BLOCK_BYTES;
+  const turned = strokesOf([
+    look(0, ['a', BLOCK_BYTES, BLOCKS, 0]),
+    look(100, ['a', BLOCK_BYTES, BLOCKS, 2 * BLOCK_BYTES], ['b', 0, BLOCK_BYTES, 0]),
+    look(200, ['b', 0, BLOCK_BYTES, BLOCK_BYTES]),
+  ]);
+  // One is held, then two, then none.
+  assert.deepEqual(
+    [...occupancyDensity(turned)].map(([blocks]) => blocks),
+    [0, 1, 2],
   );
 });
