@@ -62,8 +62,11 @@ export const proportional: Scheme = {
   },
 };
 
+/** Spans of round robin, in least spans: short, but not so short that the requests cost more than the bytes. */
+const TURN_SPANS = 4;
+
 /**
- * The file in spans of the least size, the first to the first path, the second to the second, and so on in a circle,
+ * The file in short spans of one size, the first to the first path, the second to the second, and so on in a circle,
  * whatever their speed: what a router does that sends packets over several lines in turn. The slowest path sets
  * the pace of all, as it does there; to show that is what it is for.
  */
@@ -73,13 +76,14 @@ export const roundRobin: Scheme = {
     const { holes, horizon, delivered, settings } = state;
     const circle = readyPaths(state);
     const turn = circle.findIndex((one) => one.id === path.id);
+    const size = TURN_SPANS * settings.leastBytes;
     for (const hole of holes) {
-      const at = Math.floor(hole.start / settings.leastBytes);
+      const at = Math.floor(hole.start / size);
       const mine = at + ((turn - (at % circle.length) + circle.length) % circle.length);
-      const start = Math.max(hole.start, mine * settings.leastBytes);
+      const start = Math.max(hole.start, mine * size);
       if (start >= horizon) return undefined;
       if (start >= hole.end) continue;
-      const end = Math.min(hole.end, (mine + 1) * settings.leastBytes);
+      const end = Math.min(hole.end, (mine + 1) * size);
       // What the horizon cuts short is left until it is whole, unless the client waits for it.
       if (end <= horizon) return { start, end };
       return start <= delivered ? { start, end: horizon } : undefined;

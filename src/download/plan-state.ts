@@ -68,7 +68,7 @@ export interface PlanSettings {
   readonly scheme: 'adaptive' | 'fixed' | 'proportional' | 'round-robin';
   /** Longest span, in time of its path's rate. */
   readonly spanMs: Milliseconds;
-  /** Smallest span worth a request; every span of the scheme `round-robin`. */
+  /** Smallest span worth a request. */
   readonly leastBytes: Bytes;
   /** Span size of the scheme `fixed`. */
   readonly fixedBytes: Bytes;
