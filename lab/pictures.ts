@@ -81,7 +81,7 @@ function throughput(one: Evaluated): Picture[] {
   const run = lastRun(one);
   if (run === undefined) return [];
   const series = one.scenario.lines.map((_, line) => ({
-    name: line === 0 ? 'own line' : `household ${line + 1}`,
+    name: line === 0 ? 'own line' : `Household ${line + 1}`,
     points: rates(run.samples, (sample) => sample.lines[line] ?? 0),
   }));
   const says = `Throughput by line, ${one.scenario.name}: ${one.scenario.says}`;

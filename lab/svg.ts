@@ -105,11 +105,18 @@ const close = ({ parts }: Frame): string => `${[...parts, '</svg>'].join('\n')}\
 const largest = (values: readonly number[]): number =>
   values.reduce((most, value) => Math.max(most, value), 0);
 
+/** Of the width, beside what is marked. */
+const MARK_ROOM = 0.06;
+
 /** Lines that join points, which are marked. The marks of the x axis may be given. */
 export function lineChart(axes: Axes, series: readonly Series[], marks?: readonly Tick[]): string {
   const all = series.flatMap(({ points }) => points);
-  const most = largest(all.map(([x]) => x));
-  const x = marks === undefined ? upTo(most) : { least: marks[0]?.at ?? 0, most, ticks: marks };
+  const xs = all.map(([x]) => x);
+  const most = largest(xs);
+  // Beside the first and the last mark there is room for their figures.
+  const room = MARK_ROOM * (most - Math.min(...xs));
+  const x =
+    marks === undefined ? upTo(most) : { least: Math.min(...xs) - room, most: most + room, ticks: marks };
   const legend = series.map(({ name }) => name);
   const drawn = frame(axes, { x, y: above(largest(all.map(([, y]) => y))) }, legend);
   series.forEach(({ points }, i) => {
