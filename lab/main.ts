@@ -63,8 +63,8 @@ async function runAll(
   flags: RunFlags,
   { quick, signal }: { quick: boolean; signal: AbortSignal },
 ) {
-  checkMachine();
   const rounds = roundsOf(flags, quick ? QUICK_ROUNDS : ROUNDS);
+  checkMachine();
   using claimed = claim(flags.keep === true);
   const { profile } = flags;
   const settings = { rounds, signal, say, ...(profile !== undefined && { profiles: resolve(profile) }) };
@@ -123,9 +123,9 @@ function program(signal: AbortSignal): Command {
     .option('--runs <number>', `downloads (default: ${SOAK_RUNS})`)
     .option('--keep', 'keep the logs')
     .action(async (name: string, flags: RunFlags) => {
-      checkMachine();
       const scenario = find(name);
       const rounds = roundsOf(flags, SOAK_RUNS);
+      checkMachine();
       using _claimed = claim(flags.keep === true);
       const wrong = await soakScenario(scenario, { rounds, signal, say });
       if (wrong === undefined) return;

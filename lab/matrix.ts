@@ -13,7 +13,7 @@ type Settings = Omit<RunSettings, 'aloneMs' | 'quick' | 'firstRound'>;
 
 /** How long a line is measured alone, at most. */
 const ALONE_MS: Milliseconds = 12_000;
-const QUICK_ALONE_MS: Milliseconds = 4_000;
+const QUICK_ALONE_MS: Milliseconds = 3_500;
 
 /**
  * The scenarios that tell most, in less time. A bar that is known to be missed, with its cause, is not judged: it would

@@ -54,6 +54,8 @@ export async function runScenario(scenario: Scenario, settings: RunSettings): Pr
     say(`${scenario.name}, round ${n}: ${summary(round)}`);
   }
   const looks = scenario.spanMap ? await lookedAt(neighbourhood, signal) : undefined;
+  // Or a daemon whose line stalls would not end before it must.
+  await neighbourhood.restore();
   const at = new Date().toISOString();
   const result: Result = {
     scenario: scenario.name,

@@ -41,7 +41,9 @@ describe('the command line of the lab', () => {
     assert.deepEqual((await listing.ended).err, '');
   });
 
-  describe('as root, with all its programs', needsLab(), () => {
+  describe('as root, with all its programs', () => {
+    // Of each test, so that what is left out is counted.
+    const rooted = needsLab();
     /** Nothing of it is there any more. */
     const isGone = async (): Promise<void> => {
       await until('its processes are gone', () => lab.processes().length === 0);
@@ -49,7 +51,7 @@ describe('the command line of the lab', () => {
       assert.equal(existsSync(lab.runFolder), false);
     };
 
-    it('refuses to run as anybody else', async () => {
+    it('refuses to run as anybody else', rooted, async () => {
       // The capability is to read this checkout, wherever it lies, and gives nothing else.
       const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
       const reading = ['--inh-caps=-all,+dac_read_search', '--ambient-caps=+dac_read_search', '--'];
@@ -57,7 +59,7 @@ describe('the command line of the lab', () => {
       refused(await ran.ended, /needs root: run it as root/);
     });
 
-    it('says which program is missing, and what brings it', async () => {
+    it('says which program is missing, and what brings it', rooted, async () => {
       const bin = join(lab.folder, 'bin');
       mkdirSync(bin);
       for (const program of Object.keys(NEEDED).filter((one) => one !== 'aria2c'))
@@ -71,11 +73,11 @@ describe('the command line of the lab', () => {
       );
     });
 
-    it('refuses a name that could not be one', async () => {
+    it('refuses a name that could not be one', rooted, async () => {
       refused(await lab.start(['clean'], { LINEPOOL_LAB_NAME: 'a/b' }).ended, /LINEPOOL_LAB_NAME must be/);
     });
 
-    it('finds a namespace that was left over, and removes it when told to', async () => {
+    it('finds a namespace that was left over, and removes it when told to', rooted, async () => {
       const name = `${lab.name}-router1`;
       execFileSync('ip', ['netns', 'add', name]);
       refused(await lab.run('run', 'tiny'), /left namespaces over \(t\d+-router1\): npm run lab -- clean/);
@@ -87,7 +89,7 @@ describe('the command line of the lab', () => {
       await isGone();
     });
 
-    it('runs alone, and leaves nothing when it is interrupted', async () => {
+    it('runs alone, and leaves nothing when it is interrupted', rooted, async () => {
       const running = lab.start(['run', 'tiny', '--runs', '100']);
       await running.said(/round 1/);
       refused(
@@ -103,27 +105,31 @@ describe('the command line of the lab', () => {
       await isGone();
     });
 
-    it('when it is killed its processes end with it; what is left is cleaned, and it runs again', async () => {
-      const running = lab.start(['run', 'tiny', '--runs', '100']);
-      await running.said(/round 1/);
-      running.kill();
-      await running.ended;
-      await until('its processes are gone', () => lab.processes().length === 0);
-      refused(await lab.run('run', 'tiny'), /npm run lab -- clean/);
-      assert.equal((await lab.run('clean')).code, 0);
-      await isGone();
-      const { code, out, err } = await lab.run('run', 'tiny', '--runs', '1', '--json');
-      assert.equal(code, 0, err);
-      const { held, scenarios } = JSON.parse(out.trim().split('\n').at(-1) ?? '') as {
-        readonly held: boolean;
-        readonly scenarios: readonly { readonly scenario: string; readonly allRight: boolean }[];
-      };
-      assert.equal(held, true);
-      assert.deepEqual(
-        scenarios.map(({ scenario, allRight }) => ({ scenario, allRight })),
-        [{ scenario: 'tiny', allRight: true }],
-      );
-      await isGone();
-    });
+    it(
+      'when it is killed its processes end with it; what is left is cleaned, and it runs again',
+      rooted,
+      async () => {
+        const running = lab.start(['run', 'tiny', '--runs', '100']);
+        await running.said(/round 1/);
+        running.kill();
+        await running.ended;
+        await until('its processes are gone', () => lab.processes().length === 0);
+        refused(await lab.run('run', 'tiny'), /npm run lab -- clean/);
+        assert.equal((await lab.run('clean')).code, 0);
+        await isGone();
+        const { code, out, err } = await lab.run('run', 'tiny', '--runs', '1', '--json');
+        assert.equal(code, 0, err);
+        const { held, scenarios } = JSON.parse(out.trim().split('\n').at(-1) ?? '') as {
+          readonly held: boolean;
+          readonly scenarios: readonly { readonly scenario: string; readonly allRight: boolean }[];
+        };
+        assert.equal(held, true);
+        assert.deepEqual(
+          scenarios.map(({ scenario, allRight }) => ({ scenario, allRight })),
+          [{ scenario: 'tiny', allRight: true }],
+        );
+        await isGone();
+      },
+    );
   });
 });
