@@ -189,7 +189,12 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     ),
   );
   let controlAddress = config.control.listen;
-  const gateway = new PathGateway({ link: neighbourhood.client, leases, path: (id) => lines.byId(id) });
+  const gateway = new PathGateway({
+    link: neighbourhood.client,
+    leases,
+    path: (id) => lines.byId(id),
+    clock,
+  });
   const desk = new HouseholdDesk({
     version,
     name,

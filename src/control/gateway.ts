@@ -7,6 +7,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { Bursts } from '../core/bursts.ts';
+import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, ERRORS, LinepoolError } from '../core/errors.ts';
 import { endToEnd, fieldValue, fromWire, type RawHeaders } from '../core/http.ts';
 import { type Authority, formatAuthority, formatOrigin, type Origin, type Target } from '../core/target.ts';
@@ -23,6 +25,7 @@ export interface GatewayRooms {
   readonly leases: Leases;
   /** A neighbour's line; undefined when there is no such neighbour. */
   readonly path: (id: PathId) => Path | undefined;
+  readonly clock: Clock;
 }
 
 /** What a tunnel or a lane is assumed to want when it is opened; leases are renewed well before that is used up. */
@@ -69,15 +72,14 @@ export class PathGateway implements Gateway {
       const tunnel = await link.tunnel({ id }, formatAuthority(authority), [leases.header, token], signal);
       const lease = token;
       let carried = 0;
-      tunnel.on('data', (chunk: Buffer) => {
-        carried += chunk.length;
-        this.#count(id, chunk.length);
-      });
-      tunnel.pause();
+      tunnel.once('close', () => leases.used(lease, carried));
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
       if (head.length > 0) tunnel.write(head);
-      // Each pipeline tears down both ends when one breaks; a half-close passes through.
-      pipeline(tunnel, socket, () => leases.used(lease, carried));
+      flow(tunnel, socket, this.#rooms.clock, (bytes) => {
+        carried += bytes;
+        this.#count(id, bytes);
+      });
+      // It tears down both ends when one breaks; a half-close passes through.
       pipeline(socket, tunnel, () => undefined);
     } catch (thrown) {
       const error = asLinepoolError(thrown);
@@ -99,7 +101,14 @@ export class PathGateway implements Gateway {
       lane.dispatch(
         target.path,
         kept,
-        new Passing(request, response, path, target.origin, (bytes) => this.#count(id, bytes)),
+        new Passing(
+          request,
+          response,
+          path,
+          target.origin,
+          (bytes) => this.#count(id, bytes),
+          this.#rooms.clock,
+        ),
       );
     } catch (thrown) {
       sendProblem(request, response, thrown);
@@ -136,6 +145,23 @@ export class PathGateway implements Gateway {
   }
 }
 
+/** What comes down a tunnel, read in bursts. An end passes through; a break breaks the other side too. */
+function flow(tunnel: Duplex, socket: Duplex, clock: Clock, came: (bytes: Bytes) => void): void {
+  const bursts = new Bursts(tunnel, clock);
+  tunnel.on('data', (chunk: Buffer) => {
+    came(chunk.length);
+    if (!socket.write(chunk)) bursts.pause();
+    bursts.came(chunk.length);
+  });
+  socket.on('drain', () => bursts.resume());
+  tunnel.once('end', () => socket.end());
+  tunnel.once('close', () => {
+    bursts[Symbol.dispose]();
+    if (!tunnel.readableEnded) socket.destroy();
+  });
+  socket.once('close', () => tunnel.destroy());
+}
+
 /** Hands the lender's answer on as it is, with back-pressure, and tells the path what came: leases are reckoned by it. */
 class Passing implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage;
@@ -143,6 +169,8 @@ class Passing implements Dispatcher.DispatchHandler {
   readonly #path: Path;
   readonly #origin: Origin;
   readonly #count: (bytes: Bytes) => void;
+  readonly #clock: Clock;
+  #bursts: Bursts | undefined;
   #refused = false;
   /** Not told to the path yet. */
   #brought: Bytes = 0;
@@ -153,7 +181,9 @@ class Passing implements Dispatcher.DispatchHandler {
     path: Path,
     origin: Origin,
     count: (bytes: Bytes) => void,
+    clock: Clock,
   ) {
+    this.#clock = clock;
     this.#request = request;
     this.#response = response;
     this.#path = path;
@@ -162,7 +192,9 @@ class Passing implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#response.on('drain', () => controller.resume());
+    const bursts = new Bursts(controller, this.#clock);
+    this.#bursts = bursts;
+    this.#response.on('drain', () => bursts.resume());
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
@@ -174,13 +206,14 @@ class Passing implements Dispatcher.DispatchHandler {
     this.#response.writeHead(status, [...headers]);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     // The words of a refusal are the lender's own: nothing was borrowed for them.
     if (!this.#refused) {
       this.#brought += chunk.length;
       this.#count(chunk.length);
     }
-    if (!this.#response.write(chunk)) controller.pause();
+    if (!this.#response.write(chunk)) this.#bursts?.pause();
+    this.#bursts?.came(chunk.length);
   }
 
   onResponseEnd(): void {
@@ -197,6 +230,7 @@ class Passing implements Dispatcher.DispatchHandler {
 
   /** A request that undici sends again ends more than once: each byte counts once. */
   #settle(): void {
+    this.#bursts?.[Symbol.dispose]();
     this.#path.brought?.(this.#origin, this.#brought);
     this.#brought = 0;
   }

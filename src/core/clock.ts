@@ -30,6 +30,18 @@ export const systemClock: Clock = {
   },
 };
 
+/** A timer's longest time, some 24 days. */
+const LONGEST_MS: Milliseconds = 2 ** 31 - 1;
+
+/**
+ * Keeps the process alive until it is disposed of: for commands that would end in the middle of their work when, for a moment, no
+ * socket is read.
+ */
+export function awake(): Disposable {
+  const timer = setInterval(() => undefined, LONGEST_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
 /** Resolves after `delay`; rejects with the signal's reason when it aborts first. */
 export function sleep(clock: Clock, delay: Milliseconds, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

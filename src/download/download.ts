@@ -73,6 +73,7 @@ export class Download {
         failed: (path, id, some, error, retryAfterMs) => this.#failed(path, id, some, error, retryAfterMs),
       },
       (offset) => this.#end !== undefined || options.sink.accepts(offset),
+      shell.clock,
     );
     this.#received = new Received(options.whole, options.have ?? EMPTY);
     this.#toldDelivered = options.whole.start;

@@ -2,6 +2,7 @@
  * The lanes of one download: a connection for each path in use, and the fetches that are queued on it. The download
  * asks and stops here as the plan commands, and hears what comes. It must never keep a lane that nobody needs.
  */
+import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import type { RawHeaders, Validator } from '../core/http.ts';
 import type { Span } from '../core/span.ts';
@@ -48,8 +49,10 @@ export class Lanes {
   readonly #accepts: (offset: Bytes) => boolean;
   readonly #open = new Map<PathId, OpenLane>();
   readonly #paused = new Set<RangeFetch>();
+  readonly #clock: Clock;
 
-  constructor(wanted: Wanted, listener: LaneListener, accepts: (offset: Bytes) => boolean) {
+  constructor(wanted: Wanted, listener: LaneListener, accepts: (offset: Bytes) => boolean, clock: Clock) {
+    this.#clock = clock;
     this.#wanted = wanted;
     this.#listener = listener;
     this.#accepts = accepts;
@@ -95,6 +98,7 @@ export class Lanes {
           done();
         },
       },
+      this.#clock,
     );
     fetches.set(id, fetch);
     fetch.send(lane);

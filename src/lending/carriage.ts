@@ -10,17 +10,14 @@
  * It must never hand the sink a byte that the lease did not allow, nor call the source from within `push`'s caller:
  * resuming undici from inside its own parser fails.
  */
+import { Bursts, type Pausable } from '../core/bursts.ts';
+import type { Clock } from '../core/clock.ts';
 import { type Bytes, KIB } from '../core/units.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import type { Gate } from './shaper.ts';
 
 /** Held bytes from which on the source is paused. */
 export const HELD_BYTES: Bytes = 32 * KIB;
-
-export interface Source {
-  pause(): void;
-  resume(): void;
-}
 
 export interface Sink {
   write(chunk: Buffer): void;
@@ -34,8 +31,9 @@ export interface CarriageOptions {
   /** A gate of the borrower's; the carriage owns it. */
   readonly gate: (pass: (bytes: Bytes) => void) => Gate;
   readonly account: LeaseAccount;
-  readonly source: Source;
+  readonly source: Pausable;
   readonly sink: Sink;
+  readonly clock: Clock;
   /** Told of all that passed. */
   readonly carried: (bytes: Bytes) => void;
 }
@@ -43,6 +41,7 @@ export interface CarriageOptions {
 export class Carriage implements Disposable {
   readonly #options: CarriageOptions;
   readonly #gate: Gate;
+  readonly #source: Bursts;
   readonly #held: Buffer[] = [];
   #heldBytes: Bytes = 0;
   #paused = false;
@@ -50,6 +49,7 @@ export class Carriage implements Disposable {
 
   constructor(options: CarriageOptions) {
     this.#options = options;
+    this.#source = new Bursts(options.source, options.clock);
     this.#gate = options.gate((bytes) => this.#pass(bytes));
   }
 
@@ -60,8 +60,9 @@ export class Carriage implements Disposable {
     this.#heldBytes += chunk.length;
     if (!this.#paused && this.#heldBytes >= HELD_BYTES) {
       this.#paused = true;
-      this.#options.source.pause();
+      this.#source.pause();
     }
+    this.#source.came(chunk.length);
     this.#ask();
   }
 
@@ -88,6 +89,7 @@ export class Carriage implements Disposable {
     this.#held.length = 0;
     this.#heldBytes = 0;
     this.#gate[Symbol.dispose]();
+    this.#source[Symbol.dispose]();
   }
 
   #ask(): void {
@@ -111,21 +113,25 @@ export class Carriage implements Disposable {
   #resume(): void {
     if (!this.#paused || this.#heldBytes >= HELD_BYTES || !this.#options.sink.hasRoom()) return;
     this.#paused = false;
-    this.#options.source.resume();
+    this.#source.resume();
   }
 
+  /** In one piece: many small writes cost more than the copy. */
   #write(bytes: Bytes, sink: Sink): void {
+    const pieces: Buffer[] = [];
     let left = bytes;
     while (left > 0) {
       const [first] = this.#held;
-      if (first === undefined) return;
+      if (first === undefined) break;
       if (first.length <= left) this.#held.shift();
       else this.#held[0] = first.subarray(left);
       const piece = first.length <= left ? first : first.subarray(0, left);
       left -= piece.length;
       this.#heldBytes -= piece.length;
-      sink.write(piece);
+      pieces.push(piece);
     }
+    const [only] = pieces;
+    if (only !== undefined) sink.write(pieces.length === 1 ? only : Buffer.concat(pieces));
   }
 
   #finish(): void {

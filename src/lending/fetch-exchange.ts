@@ -11,6 +11,7 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
+import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { fieldValue, fromWire, isIdentity, parseContentLength, type RawHeaders } from '../core/http.ts';
 import { lengthOf, type Span } from '../core/span.ts';
@@ -27,6 +28,7 @@ export const DISCARD_MAX: Bytes = 16 * KIB;
 
 /** What the exchange asks of its connection. */
 export interface ExchangeHost {
+  readonly clock: Clock;
   gate(pass: (bytes: Bytes) => void): Gate;
   /** Whether its response may be written more. */
   hasRoom(exchange: FetchExchange): boolean;
@@ -156,6 +158,7 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
         gate: (pass) => this.#host.gate(pass),
         account,
         source: controller,
+        clock: this.#host.clock,
         sink: {
           write: (chunk) => {
             writeHead();

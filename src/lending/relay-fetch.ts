@@ -11,6 +11,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type buildConnector, Client } from 'undici';
+import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { formatOrigin, type Origin } from '../core/target.ts';
 import type { Bytes } from '../core/units.ts';
@@ -63,7 +64,7 @@ export class FetchConnection implements Carried, ExchangeHost {
     this.#borrower = borrower;
     this.#entered = borrower.enter(this);
     this.#pseudonym = borrowerPseudonym(relay.ownId, borrower.id);
-    this.#connect = connector(relay.dial);
+    this.#connect = connector({ ...relay.dial, inBursts: true });
     socket.once('close', () => {
       this.cut(new LinepoolError('connection_lost'));
       // Node tells nothing to responses that had not had their turn.
@@ -91,6 +92,10 @@ export class FetchConnection implements Carried, ExchangeHost {
   cut(error: LinepoolError): void {
     for (const exchange of this.#exchanges.keys()) exchange.fail(error);
     for (const key of this.#lines.keys()) this.#endLine(key, error);
+  }
+
+  get clock(): Clock {
+    return this.#relay.clock;
   }
 
   gate(pass: (bytes: Bytes) => void): Gate {

@@ -82,7 +82,7 @@ export class Tunnel implements Carried {
   }
 
   async #connect(authority: Authority, account: LeaseAccount, head: Buffer): Promise<void> {
-    const origin = await dial(authority, this.#relay.dial, this.#ending.signal);
+    const origin = await dial(authority, { ...this.#relay.dial, inBursts: true }, this.#ending.signal);
     origin.on('error', (error) => this.cut(asLinepoolError(error)));
     origin.once('close', () => this.#closed(origin));
     if (this.#state.kind !== 'opening') {
@@ -108,6 +108,7 @@ export class Tunnel implements Carried {
       gate: (pass) => this.#borrower.gate(pass),
       account,
       source: from,
+      clock: this.#relay.clock,
       sink: socketSink(to, this.#relay.bufferBytes),
       carried: (bytes) => {
         idle.moved();

@@ -3,6 +3,7 @@
  * that it should be. Used by the link client. Nothing of ours is written before that proof.
  */
 import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { IN_BURSTS } from '../core/bursts.ts';
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { parseAuthority } from '../core/target.ts';
@@ -68,7 +69,7 @@ async function dialAddress(
   const { promise, resolve, reject } = Promise.withResolvers<Dialled>();
   const startedAt = options.clock.now();
   let roundTripMs: Milliseconds = 0;
-  const settings: ConnectionOptions & { readonly allowHalfOpen: boolean } = {
+  const settings: ConnectionOptions & { readonly allowHalfOpen: boolean; readonly highWaterMark: number } = {
     host,
     port,
     secureContext: options.secureContext,
@@ -79,6 +80,7 @@ async function dialAddress(
     ALPNProtocols: ['http/1.1'],
     // A tunnel is half-closed by either side, as TCP is.
     allowHalfOpen: true,
+    ...IN_BURSTS,
   };
   const socket = connect(settings);
   socket.setNoDelay(true);

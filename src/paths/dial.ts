@@ -9,6 +9,7 @@
 import { type LookupAddress, lookup as systemLookup } from 'node:dns';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
+import { IN_BURSTS } from '../core/bursts.ts';
 import { type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Authority } from '../core/target.ts';
 import type { Milliseconds } from '../core/units.ts';
@@ -24,6 +25,8 @@ export interface DialOptions {
   readonly permit?: Permit;
   /** Certificates of authorities to trust besides the usual ones, PEM; for `get --cacert` and for tests. */
   readonly ca?: string;
+  /** True for what is read in bursts: see core/bursts.ts. */
+  readonly inBursts?: boolean;
 }
 
 /** How long one address is tried before the next is tried beside it (RFC 8305 section 5). */
@@ -84,6 +87,7 @@ export function dial(authority: Authority, options: DialOptions, signal?: AbortS
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
       allowHalfOpen: true,
+      ...(options.inBursts === true && IN_BURSTS),
     });
     const settle = (): void => {
       socket.setTimeout(0);
@@ -131,6 +135,7 @@ export function connector(options: DialOptions): buildConnector.connector {
         autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
         lookup: permittedLookup(options, port),
         ...(options.ca === undefined ? {} : { ca: options.ca }),
+        ...(options.inBursts === true && IN_BURSTS),
       });
       // Origins use few ports; a bound keeps a hostile list of them from growing the map.
       if (byPort.size < 64) byPort.set(port, connectTo);

@@ -9,6 +9,7 @@
 import { request as httpRequest } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { buildConnector, Client } from 'undici';
+import { IN_BURSTS } from '../core/bursts.ts';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import { formatAuthority, formatHost, formatOrigin, type Origin } from '../core/target.ts';
@@ -92,7 +93,7 @@ export class GatewayLine implements Path, Disposable {
   /** Tunnel, and the origin's TLS through it. */
   #secure(origin: Origin): buildConnector.connector {
     const { ca } = this.#options;
-    const secure = buildConnector({ allowH2: false, ...(ca === undefined ? {} : { ca }) });
+    const secure = buildConnector({ allowH2: false, ...IN_BURSTS, ...(ca === undefined ? {} : { ca }) });
     return (request, callback) => {
       this.#tunnel(origin, (error, socket) => {
         if (error !== null) callback(error, null);
@@ -104,7 +105,7 @@ export class GatewayLine implements Path, Disposable {
   #fetched(origin: Origin): Lane {
     const { host, port, headers, responseTimeout } = this.#options;
     const connect: buildConnector.connector = (_request, callback) => {
-      const socket = connectTcp({ host, port, noDelay: true });
+      const socket = connectTcp({ host, port, noDelay: true, ...IN_BURSTS });
       socket.once('error', (error) => callback(error, null));
       socket.once('connect', () => callback(null, socket));
     };

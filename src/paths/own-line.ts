@@ -74,7 +74,8 @@ export class OwnLine implements Path {
   #lane(origin: Origin, dial: DialOptions): Lane {
     const { responseTimeout } = this.#options;
     return clientLane(
-      (options) => new Client(formatOrigin(origin), { ...options, connect: connector(dial) }),
+      (options) =>
+        new Client(formatOrigin(origin), { ...options, connect: connector({ ...dial, inBursts: true }) }),
       {
         responseTimeout,
       },

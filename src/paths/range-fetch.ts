@@ -7,6 +7,8 @@
  *        └──────── refused, broken, stopped ───────►┘
  */
 import type { Dispatcher } from 'undici';
+import { Bursts } from '../core/bursts.ts';
+import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import {
   fieldValue,
@@ -102,12 +104,15 @@ type State =
 export class RangeFetch implements Dispatcher.DispatchHandler {
   readonly #wanted: RangeWanted;
   readonly #listener: RangeListener;
+  readonly #clock: Clock;
+  #source: Bursts | undefined;
   #state: State = { kind: 'waiting' };
   #controller: Dispatcher.DispatchController | undefined;
   #at: Bytes;
   #end: Bytes;
 
-  constructor(wanted: RangeWanted, listener: RangeListener) {
+  constructor(wanted: RangeWanted, listener: RangeListener, clock: Clock) {
+    this.#clock = clock;
     this.#wanted = wanted;
     this.#listener = listener;
     this.#at = wanted.span.start;
@@ -154,14 +159,15 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
   /** For when its lane goes away: the listener hears no more. */
   forget(): void {
     this.#state = { kind: 'over' };
+    this.#source?.[Symbol.dispose]();
   }
 
   pause(): void {
-    this.#controller?.pause();
+    this.#source?.pause();
   }
 
   resume(): void {
-    this.#controller?.resume();
+    this.#source?.resume();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -194,6 +200,7 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
       return;
     }
     this.#state = { kind: 'flowing' };
+    this.#source = new Bursts(controller, this.#clock);
     this.#listener.proven();
   }
 
@@ -204,7 +211,11 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
     const part = chunk.length > room ? chunk.subarray(0, room) : chunk;
     this.#at += part.length;
     this.#listener.data(offset, part);
-    if (this.isOver || this.#at < this.#end) return;
+    if (this.isOver) return;
+    if (this.#at < this.#end) {
+      this.#source?.came(part.length);
+      return;
+    }
     if (chunk.length > room && this.#end === this.#wanted.span.end) {
       const error = new LinepoolError('span_length', '(more came than was asked for)');
       this.#fail(error, undefined);
@@ -229,12 +240,14 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
 
   #stop(): void {
     this.#state = { kind: 'over' };
+    this.#source?.[Symbol.dispose]();
     this.#controller?.abort(STOPPED);
   }
 
   #fail(error: LinepoolError, retryAfterMs: Milliseconds | undefined): void {
     const told = this.isOver;
     this.#state = { kind: 'over' };
+    this.#source?.[Symbol.dispose]();
     if (!told) this.#listener.failed(error, retryAfterMs);
   }
 }

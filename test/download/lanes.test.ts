@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { systemClock } from '../../src/core/clock.ts';
 import { LinepoolError } from '../../src/core/errors.ts';
 import { span } from '../../src/core/span.ts';
 import { parseTarget } from '../../src/core/target.ts';
@@ -35,6 +36,7 @@ function watch(origin: TestOrigin, accepts: (offset: number) => boolean = () => 
         told.push(`failed ${id} ${error.code}${brought ? ', brought' : ''}`),
     },
     accepts,
+    systemClock,
   );
   return {
     told,
@@ -144,6 +146,7 @@ describe('the lanes of a download', () => {
         },
       },
       () => true,
+      systemClock,
     );
     for (const id of [1, 2, 3]) lanes.ask(path, id, span(0, 1_000), SIZE);
     await until('all came in the end', () => ended.length === 3);

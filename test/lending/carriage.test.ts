@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { Carriage, HELD_BYTES } from '../../src/lending/carriage.ts';
 import { LeaseAccount } from '../../src/lending/lease-account.ts';
 import type { Gate } from '../../src/lending/shaper.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 /** A carriage between a source and a sink that do what the test says, and a gate that it opens by hand. */
 function setUp(maxBytes: number) {
@@ -35,6 +36,7 @@ function setUp(maxBytes: number) {
       };
     },
     account,
+    clock: new FakeClock(),
     source: {
       pause: () => {
         seen.paused = true;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { systemClock } from '../../src/core/clock.ts';
 import type { LinepoolError } from '../../src/core/errors.ts';
 import { LinepoolError as Failure } from '../../src/core/errors.ts';
 import { type Span, span } from '../../src/core/span.ts';
@@ -49,6 +50,7 @@ class Heard {
           this.retryAfterMs = retryAfterMs;
         },
       },
+      systemClock,
     );
   }
 

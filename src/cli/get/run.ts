@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { loadConfig } from '../../config.ts';
 import { ControlClient } from '../../control/client.ts';
-import { systemClock } from '../../core/clock.ts';
+import { awake, systemClock } from '../../core/clock.ts';
 import { LinepoolError } from '../../core/errors.ts';
 import { Events } from '../../core/events.ts';
 import {
@@ -120,6 +120,7 @@ class OpenedDownload implements Opened {
 
   async transfer(missing: SpanSet | undefined, sink: Sink): Promise<void> {
     this.#closed = true;
+    using _awake = awake();
     const { totalBytes, validator, ranges } = this.head;
     if (missing === undefined || totalBytes === undefined) {
       await this.#stream(sink);
