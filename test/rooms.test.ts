@@ -37,10 +37,10 @@ const EXCEPTIONS: readonly { from: string; to: string; why: string }[] = [];
 
 /** No I/O and no time: they decide, others do. */
 const PURE = [
-  'core/{units,span,target,http,errors,events}.ts',
+  'core/{units,hours,span,target,http,errors,events}.ts',
   'demo/{answer,shaper}.ts',
   'download/plan*.ts',
-  'lending/{lease,share}.ts',
+  'lending/{lease,policy,share}.ts',
   'neighbours/pairing.ts',
   'paths/roster.ts',
 ];
