@@ -77,11 +77,14 @@ export class Bursts implements Pausable, Disposable {
     this.#source.resume();
   }
 
-  /** Ends the gathering; the source is read on, unless it is held. */
+  /**
+   * Ends the gathering; the source is read on, unless it is held. In a moment: who disposes of it is often told so by undici,
+   * whose parser can't be entered from within itself, whatever connection it is about.
+   */
   [Symbol.dispose](): void {
     if (this.#gathering === undefined) return;
     this.#gathering[Symbol.dispose]();
-    this.#gathered();
+    queueMicrotask(() => this.#gathered());
   }
 
   #gathered(): void {

@@ -77,12 +77,14 @@ describe('reading in bursts', () => {
     assert.equal(source.paused, false);
   });
 
-  it('leaves the source read and no timer when it ends', () => {
+  it('leaves the source read and no timer when it ends, but does not read it at once', async () => {
     const { source, bursts, clock } = setUp();
     bursts.came(UNDELAYED_BYTES);
     clock.advance(1);
     bursts.came(1_448);
     bursts[Symbol.dispose]();
+    assert.equal(source.paused, true);
+    await Promise.resolve();
     assert.equal(source.paused, false);
     assert.equal(clock.pending, 0);
   });
