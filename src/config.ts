@@ -8,6 +8,7 @@ import ipaddr from 'ipaddr.js';
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
 import { LinepoolError } from './core/errors.ts';
+import { HOURS_EXAMPLE, hoursComplaint } from './core/hours.ts';
 import { parseAuthority } from './core/target.ts';
 import { formatBytes, MIB, parseBytes, parseDuration, parseRate } from './core/units.ts';
 
@@ -31,6 +32,13 @@ const poolWindow = size.refine(
   `must be at least ${formatBytes(LEAST_POOL_WINDOW)}`,
 );
 const time = quantity(parseDuration, '"300 ms"');
+
+const percent = z.number().min(0, 'must be from 0 to 100').max(100, 'must be from 0 to 100');
+const weight = z.number().min(0.1, 'must be from 0.1 to 10').max(10, 'must be from 0.1 to 10');
+const hours = z.array(z.string()).superRefine((texts, context) => {
+  const complaint = hoursComplaint(texts);
+  if (complaint !== undefined) context.addIssue({ code: 'custom', message: complaint });
+});
 
 const listenAddress = z
   .string()
@@ -121,15 +129,45 @@ const SECTIONS = {
     ),
   }),
   line: z.strictObject({
-    down: optionalKey(rate, '50 Mbit/s', 'What the line carries down. Default: learnt from downloads.'),
-    up: optionalKey(rate, '10 Mbit/s', 'What the line carries up.'),
+    down: optionalKey(
+      rate,
+      '50 Mbit/s',
+      'What the line carries down. Default: learnt from what it did carry.',
+    ),
+    up: optionalKey(
+      rate,
+      '10 Mbit/s',
+      'What the line carries up. Default: learnt, at least a tenth of what it carries down.',
+    ),
+    interface: key(
+      z.string().min(1).max(15),
+      'auto',
+      'Whose counters show what the household uses: a name; "auto": that of the default route; "none": none.',
+    ),
     connect_timeout: key(time, '10 s', 'How long to wait for a connection to an origin.'),
     response_timeout: key(time, '60 s', 'How long an origin may be silent before and within a response.'),
   }),
   lend: z.strictObject({
     enabled: key(z.boolean(), true, 'Whether paired neighbours may borrow the line.'),
-    share_percent: key(z.number().min(0).max(100), 50, 'How much of the line is lent at most.'),
-    rate: optionalKey(rate, '20 Mbit/s', 'Ceiling of what is lent. Needed while line.down is not known.'),
+    share_percent: key(percent, 50, 'How much of the line is lent at most.'),
+    share_percent_up: optionalKey(percent, 50, 'The same for the way up. Default: as share_percent.'),
+    rate: optionalKey(
+      rate,
+      '20 Mbit/s',
+      'Ceiling of what is lent. Lent as it is while the line is not known.',
+    ),
+    rate_up: optionalKey(rate, '5 Mbit/s', 'The same for the way up.'),
+    keep: optionalKey(rate, '5 Mbit/s', 'So much of the line is never lent.'),
+    keep_up: optionalKey(rate, '1 Mbit/s', 'The same for the way up.'),
+    hours: key(
+      hours,
+      [],
+      `Parts of the day, local time, with a share of their own, such as [${HOURS_EXAMPLE}].`,
+    ),
+    quota_day: optionalKey(size, '20 GB', 'Carried for neighbours in a day at most; from 80 % on slower.'),
+    quota_month: optionalKey(size, '200 GB', 'The same in a month.'),
+    weight_min: key(weight, 0.5, 'A neighbour that lends us little weighs at least this among borrowers.'),
+    weight_max: key(weight, 2, 'A neighbour that lends us much weighs at most this.'),
     ports: key(z.array(port).max(64), [80, 443], 'Ports of origins that borrowers may reach.'),
     allow_networks: key(
       z.array(network).max(64),
@@ -237,6 +275,12 @@ export function parseConfig(text: string, from: string): Config {
     throw new LinepoolError(
       'config_invalid',
       `${from}: control.listen = "${config.control.listen}" must be a loopback address`,
+    );
+  }
+  if (config.lend.weight_min > config.lend.weight_max) {
+    throw new LinepoolError(
+      'config_invalid',
+      `${from}: lend.weight_min must not be larger than lend.weight_max`,
     );
   }
   if (config.pool.download_window > config.pool.window) {

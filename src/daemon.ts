@@ -2,7 +2,7 @@
  * The daemon: the composition root, and the one file that knows every room. It opens them in order, gives each what
  * it needs, and ends them in reverse. It must hold no logic: what is decided is decided in a room.
  *
- *     neighbourhood ◄── lender            (who may borrow, and what is lent)
+ *     neighbourhood ◄── lender ◄── steward (who may borrow, and what is lent now)
  *          │ presence, link
  *          ▼
  *     paths ──► pooling ──► proxy         (what the household's clients use)
@@ -30,6 +30,10 @@ import { WindowBudget } from './download/window.ts';
 import { LEASE_HEADER } from './lending/lease.ts';
 import { LeaseSigner } from './lending/lease-signer.ts';
 import { Lender } from './lending/lender.ts';
+import { LineWatch } from './lending/line-watch.ts';
+import type { LendSettings } from './lending/settings.ts';
+import { Steward } from './lending/steward.ts';
+import { UsageBook } from './lending/usage.ts';
 import { loadIdentity } from './neighbours/identity.ts';
 import { Neighbourhood } from './neighbours/neighbourhood.ts';
 import type { DialOptions } from './paths/dial.ts';
@@ -73,6 +77,27 @@ export function dialOptions(config: Config): DialOptions {
   };
 }
 
+/** Of `address:port`, IPv6 in brackets; the port may be 0. */
+const hostOf = (listen: string): string => listen.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+
+function lendSettings(lend: Config['lend']): LendSettings {
+  const { enabled, share_percent, hours, weight_min, weight_max } = lend;
+  return {
+    enabled,
+    share_percent,
+    share_percent_up: lend.share_percent_up,
+    rate: lend.rate,
+    rate_up: lend.rate_up,
+    keep: lend.keep,
+    keep_up: lend.keep_up,
+    hours,
+    quota_day: lend.quota_day,
+    quota_month: lend.quota_month,
+    weight_min,
+    weight_max,
+  };
+}
+
 /** @throws LinepoolError `daemon_running`, `state_unusable`, `port_taken`, `config_invalid` */
 export async function openDaemon({ config, stateDir, version }: DaemonOptions): Promise<Daemon> {
   await using owned = new AsyncDisposableStack();
@@ -91,17 +116,10 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     down: config.line.down,
     responseTimeout: config.line.response_timeout,
   });
-  const policy = {
-    enabled: config.lend.enabled,
-    sharePercent: config.lend.share_percent,
-    rate: config.lend.rate,
-  };
   const lender = owned.use(
     new Lender(
       {
         ownId: identity.id,
-        policy,
-        lineRate: config.line.down,
         ports: config.lend.ports,
         allowNetworks: config.lend.allow_networks,
         dial,
@@ -111,6 +129,27 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         maxConnections: config.lend.max_connections,
       },
       { clock, events },
+    ),
+  );
+  let desk: HouseholdDesk | undefined;
+  const watch = new LineWatch({ interface: config.line.interface, clock });
+  const steward = owned.use(
+    await Steward.open(
+      {
+        stateDir,
+        configured: lendSettings(config.lend),
+        line: { down: config.line.down, up: config.line.up },
+        linkOnLine: () => watch.carries(config.link.listen.map(hostOf)),
+      },
+      {
+        clock,
+        events,
+        lender,
+        usage: owned.use(await UsageBook.open(stateDir, clock, events)),
+        watch,
+        ownBytes: () => desk?.ownBytes() ?? 0,
+        lentUs: (id) => desk?.borrowedFrom(id) ?? 0,
+      },
     ),
   );
   const neighbourhood = owned.use(
@@ -129,7 +168,10 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   );
   owned.use(
     neighbourhood.book.listen((change) => {
-      if (change.kind === 'removed') lender.drop(change.neighbour.id);
+      if (change.kind !== 'removed') return;
+      lender.drop(change.neighbour.id);
+      // The disk may refuse: what was set for a household that is gone does no harm.
+      steward.forget(change.neighbour.id).catch(() => undefined);
     }),
   );
 
@@ -195,14 +237,14 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     path: (id) => lines.byId(id),
     clock,
   });
-  const desk = new HouseholdDesk({
+  const opened = new HouseholdDesk({
     version,
     name,
     clock,
     events,
     neighbourhood,
     lender,
-    policy: () => policy,
+    steward,
     ownLine,
     register,
     budget,
@@ -214,11 +256,12 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       end();
     },
   });
+  desk = opened;
   const control = owned.use(
     await openControl({
       listen: config.control.listen,
       token: openToken(stateDir),
-      desk,
+      desk: opened,
       gateway,
       clock,
     }),
@@ -236,7 +279,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   );
   events.report({ kind: 'daemon_started', version, household: neighbourhood.id });
   const rooms = owned.move();
-  return { desk, ended, [Symbol.asyncDispose]: () => rooms.disposeAsync() };
+  return { desk: opened, ended, [Symbol.asyncDispose]: () => rooms.disposeAsync() };
 }
 
 async function makeStateDir(stateDir: string): Promise<void> {

@@ -40,6 +40,13 @@ describe('configuration', () => {
     ['[proxy]\nclients = ["10.0.0.1"]', /proxy\.clients\.0 = "10\.0\.0\.1": must be a network/],
     ['[lend]\nports = [0]', /lend\.ports\.0 = 0: /],
     ['[lend]\nshare_percent = 101', /lend\.share_percent = 101: /],
+    ['[lend]\nshare_percent_up = -1', /lend\.share_percent_up = -1: must be from 0 to 100/],
+    [
+      '[lend]\nhours = ["1-6 100 %", "5-7 2 %"]',
+      /lend\.hours = .*"01:00-06:00 100 %" and "05:00-07:00 2 %" overlap/,
+    ],
+    ['[lend]\nhours = ["1-6 120 %"]', /lend\.hours = .*"1-6 120 %" must be .* such as "01:00-06:00 100 %"/],
+    ['[lend]\nweight_min = 3', /lend\.weight_min must not be larger than lend\.weight_max/],
     ['[resolve]\n"a.example" = "b.example"', /resolve\.a\.example = "b\.example": must be an IP address/],
     ['[control]\nlisten = "0.0.0.0:7467"', /control\.listen = "0\.0\.0\.0:7467" must be a loopback address/],
     [

@@ -40,7 +40,7 @@ const PURE = [
   'core/{units,hours,span,target,http,errors,events}.ts',
   'demo/{answer,shaper}.ts',
   'download/plan*.ts',
-  'lending/{lease,policy,share}.ts',
+  'lending/{lease,policy,counters,meter,share,deal}.ts',
   'neighbours/pairing.ts',
   'paths/roster.ts',
 ];

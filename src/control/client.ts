@@ -18,6 +18,9 @@ import {
   type InviteRequest,
   isErrorCode,
   type JoinRequest,
+  Lending,
+  type LendNeighbourRequest,
+  type LendRequest,
   Neighbour,
   Neighbours,
   Offers,
@@ -105,6 +108,20 @@ export class ControlClient {
   /** @throws LinepoolError `neighbour_unknown`, `neighbour_name_taken` */
   rename(nameOrId: string, name: string): Promise<Neighbour> {
     return this.#call('PATCH', `/v1/neighbours/${encodeURIComponent(nameOrId)}`, Neighbour, { name });
+  }
+
+  lending(): Promise<Lending> {
+    return this.#call('GET', '/v1/lend', Lending);
+  }
+
+  /** @throws LinepoolError `policy_invalid`, `state_unusable` */
+  lend(request: LendRequest): Promise<Lending> {
+    return this.#call('PATCH', '/v1/lend', Lending, request);
+  }
+
+  /** @throws LinepoolError `neighbour_unknown`, `policy_invalid`, `state_unusable` */
+  lendTo(nameOrId: string, request: LendNeighbourRequest): Promise<Lending> {
+    return this.#call('PATCH', `/v1/lend/${encodeURIComponent(nameOrId)}`, Lending, request);
   }
 
   /** Returns when the daemon has taken note, not when it has ended. */

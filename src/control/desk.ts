@@ -9,7 +9,18 @@ import type { Events } from '../core/events.ts';
 import type { Authority, Target } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
-import type { Download, Invitation, JoinRequest, Neighbour, Offer, Status, Verdict } from './schema.ts';
+import type {
+  Download,
+  Invitation,
+  JoinRequest,
+  Lending,
+  LendNeighbourRequest,
+  LendRequest,
+  Neighbour,
+  Offer,
+  Status,
+  Verdict,
+} from './schema.ts';
 
 /** How many ended downloads and verdicts a desk keeps to show. */
 export const KEPT = { downloads: 50, verdicts: 100 } as const;
@@ -36,6 +47,7 @@ export interface Desk {
   verdicts(): readonly Verdict[];
   neighbours(): readonly Neighbour[];
   offers(): readonly Offer[];
+  lending(): Lending;
   totals(): Totals;
   readonly events: Events;
 
@@ -47,6 +59,10 @@ export interface Desk {
   part(nameOrId: string): Promise<void>;
   /** @throws LinepoolError `neighbour_unknown`, `neighbour_name_taken` */
   rename(nameOrId: string, name: string): Promise<Neighbour>;
+  /** Changes the lending policy, at once. @throws LinepoolError `policy_invalid`, `state_unusable` */
+  lend(request: LendRequest): Promise<Lending>;
+  /** The same for one neighbour. @throws LinepoolError `neighbour_unknown`, `policy_invalid`, `state_unusable` */
+  lendTo(nameOrId: string, request: LendNeighbourRequest): Promise<Lending>;
   /** Begins an orderly end of the daemon; returns at once. */
   stop(reason: string): void;
 }

@@ -11,7 +11,7 @@ import type { LineView } from '../download/line-view.ts';
 import type { Register } from '../download/register.ts';
 import type { WindowBudget } from '../download/window.ts';
 import type { Lender } from '../lending/lender.ts';
-import type { LendPolicy } from '../lending/share.ts';
+import type { Steward } from '../lending/steward.ts';
 import { shortId } from '../neighbours/household-id.ts';
 import type { Neighbourhood, NeighbourStatus } from '../neighbours/neighbourhood.ts';
 import type { OwnLine } from '../paths/own-line.ts';
@@ -19,7 +19,19 @@ import { OWN } from '../paths/path.ts';
 import type { Proxy } from '../proxy/server.ts';
 import type { Desk, Totals } from './desk.ts';
 import type { PathGateway } from './gateway.ts';
-import type { Download, Invitation, JoinRequest, Neighbour, Offer, Status, Verdict } from './schema.ts';
+import { changed, changedFor, measuredBy, shownLending } from './lending.ts';
+import type {
+  Download,
+  Invitation,
+  JoinRequest,
+  Lending,
+  LendNeighbourRequest,
+  LendRequest,
+  Neighbour,
+  Offer,
+  Status,
+  Verdict,
+} from './schema.ts';
 
 export interface DeskRooms {
   readonly version: string;
@@ -28,7 +40,7 @@ export interface DeskRooms {
   readonly events: Events;
   readonly neighbourhood: Neighbourhood;
   readonly lender: Lender;
-  readonly policy: () => LendPolicy;
+  readonly steward: Steward;
   readonly ownLine: OwnLine;
   readonly register: Register;
   readonly budget: WindowBudget;
@@ -58,10 +70,10 @@ export class HouseholdDesk implements Desk {
   }
 
   status(): Status {
-    const { version, name, neighbourhood, lender, policy, ownLine, budget, proxy, controlAddress } =
+    const { version, name, neighbourhood, lender, steward, ownLine, budget, proxy, controlAddress } =
       this.#rooms;
     const lending = lender.status();
-    const { enabled, sharePercent } = policy();
+    const { policy, lent, allowance, measured } = steward.now;
     const { rss, heapUsed, external } = process.memoryUsage();
     return {
       version,
@@ -74,11 +86,14 @@ export class HouseholdDesk implements Desk {
       line: {
         ...(ownLine.down === undefined ? {} : { downBytesPerSecond: ownLine.down }),
         learned: ownLine.isLearned,
+        measuredBy: measuredBy(measured),
       },
       window: { capBytes: budget.capBytes, heldBytes: budget.heldBytes, peakBytes: budget.peakBytes },
       lending: {
-        enabled,
-        sharePercent,
+        enabled: policy.enabled,
+        sharePercent: allowance.percent.down,
+        reason: lent.reason,
+        words: lent.words,
         ...(lending.reason === 'line_unknown' ? {} : { capBytesPerSecond: lending.bytesPerSecond }),
         bytesPerSecond: lending.borrowers.reduce((sum, one) => sum + one.bytesPerSecond, 0),
         bytes: lending.bytesCarried,
@@ -112,6 +127,39 @@ export class HouseholdDesk implements Desk {
       offers.push({ neighbour, id, direction: 'given', ...this.#rooms.lender.offer(known), at });
     }
     return offers;
+  }
+
+  lending(): Lending {
+    const { neighbourhood, steward } = this.#rooms;
+    const { now } = steward;
+    const neighbours = neighbourhood.book.all();
+    return shownLending(now, neighbours);
+  }
+
+  async lend(request: LendRequest): Promise<Lending> {
+    await this.#rooms.steward.change((before, wall) => changed(before, request, wall));
+    return this.lending();
+  }
+
+  async lendTo(nameOrId: string, request: LendNeighbourRequest): Promise<Lending> {
+    const { id } = this.#rooms.neighbourhood.book.find(nameOrId);
+    await this.#rooms.steward.change((before) => changedFor(before, id, request));
+    return this.lending();
+  }
+
+  /** What the daemon fetched over our own line for the household. */
+  ownBytes(): Bytes {
+    const { register, proxy } = this.#rooms;
+    let bytes = (this.#brought.get(OWN) ?? 0) + proxy.totals.passedBytes;
+    for (const { lines } of register.live()) {
+      for (const line of lines) if (line.id === OWN) bytes += line.bytes;
+    }
+    return bytes;
+  }
+
+  /** What that neighbour's line brought us. */
+  borrowedFrom(id: string): Bytes {
+    return (this.#brought.get(id) ?? 0) + (this.#rooms.gateway.brought.get(id) ?? 0);
   }
 
   totals(): Totals {
@@ -187,7 +235,7 @@ export class HouseholdDesk implements Desk {
       since: one.since,
       ...(one.lastError === undefined ? {} : { lastError: { ...one.lastError, at: one.since } }),
       lentBytes: lent?.bytesCarried ?? 0,
-      borrowedBytes: (this.#brought.get(one.id) ?? 0) + (this.#rooms.gateway.brought.get(one.id) ?? 0),
+      borrowedBytes: this.borrowedFrom(one.id),
     };
   }
 }

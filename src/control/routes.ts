@@ -12,6 +12,8 @@ import {
   type EventList,
   InviteRequest,
   JoinRequest,
+  LendNeighbourRequest,
+  LendRequest,
   type Neighbours,
   type Offers,
   RenameRequest,
@@ -90,6 +92,19 @@ export const ROUTES: readonly Route[] = [
   {
     path: '/v1/offers',
     methods: { GET: ({ desk }) => ok({ offers: [...desk.offers()] } satisfies z.output<typeof Offers>) },
+  },
+  {
+    path: '/v1/lend',
+    methods: {
+      GET: ({ desk }) => ok(desk.lending()),
+      PATCH: async ({ desk, body }) => ok(await desk.lend(read(LendRequest, body))),
+    },
+  },
+  {
+    path: '/v1/lend/*',
+    methods: {
+      PATCH: async ({ desk, name, body }) => ok(await desk.lendTo(name, read(LendNeighbourRequest, body))),
+    },
   },
   {
     path: '/v1/invitations',

@@ -30,6 +30,8 @@ export const Status = z.object({
     downBytesPerSecond: bytesPerSecond.optional(),
     /** True when it was learnt from downloads, false when it is configured. */
     learned: z.boolean(),
+    /** What goes by the household's own demand: the interface's counters, or only what the daemon itself has seen. */
+    measuredBy: z.enum(['counters', 'own_traffic', 'nothing']).optional(),
   }),
   window: z.object({ capBytes: bytes, heldBytes: bytes, peakBytes: bytes }),
   lending: z.object({
@@ -42,6 +44,9 @@ export const Status = z.object({
     /** Since the daemon started. */
     bytes,
     connections: z.int().min(0),
+    /** Why not more is lent. */
+    reason: z.string().optional(),
+    words: z.string().optional(),
   }),
   memory: z.object({ rssBytes: bytes, heapUsedBytes: bytes, externalBytes: bytes }),
 });
@@ -124,6 +129,60 @@ export const Offer = z.object({
 });
 export type Offer = z.output<typeof Offer>;
 
+const settingValue = z.union([z.boolean(), z.number(), z.string(), z.array(z.string())]);
+const perDirection = z.object({ down: bytesPerSecond.optional(), up: bytesPerSecond.optional() });
+
+/** The lending policy, where each part of it comes from, and what it comes to now. */
+export const Lending = z.object({
+  /** What is lent to all together now. */
+  bytesPerSecond,
+  reason: z.string(),
+  /** For people. */
+  words: z.string(),
+  /** When what policy allows changes by itself; missing when it does not. */
+  until: moment.optional(),
+  /** What policy allows now, whatever the household wants; a direction that nothing bounds is missing. */
+  allowed: perDirection,
+  settings: z.array(
+    z.object({
+      key: z.string(),
+      /** Missing: there is no such limit. */
+      value: settingValue.optional(),
+      /** `set` live, which is kept over restarts, or from the `configuration`. */
+      from: z.enum(['configuration', 'set']),
+    }),
+  ),
+  pause: z.object({ kind: z.string(), until: moment.optional() }),
+  usage: z.object({ dayBytes: bytes, monthBytes: bytes }),
+  line: z.object({
+    /** Whose counters are read. */
+    interfaces: z.array(z.string()),
+    measuredBy: z.enum(['counters', 'own_traffic', 'nothing']),
+    /** The household's other traffic may not be seen. */
+    weak: z.boolean(),
+    /** What it can carry; missing while it is not known. */
+    capacity: perDirection,
+    learned: z.object({ down: z.boolean(), up: z.boolean() }),
+    /** What the household uses of it now; missing while it can't be told. */
+    own: perDirection,
+  }),
+  neighbours: z.array(
+    z.object({
+      name: z.string(),
+      id: z.string(),
+      allowed: z.boolean(),
+      /** As it counts now: what was set, and what they lent us. */
+      weight: z.number(),
+      words: z.string(),
+      dayBytes: bytes,
+      monthBytes: bytes,
+      /** What was set for it, by key. */
+      set: z.record(z.string(), settingValue),
+    }),
+  ),
+});
+export type Lending = z.output<typeof Lending>;
+
 /** As `core/events.ts` has it. Only `kind` is checked, since a newer daemon may report new kinds. */
 export const EventRecord = z.object({
   seq: z.int().min(1),
@@ -173,6 +232,30 @@ export type JoinRequest = z.output<typeof JoinRequest>;
 
 export const RenameRequest = z.strictObject({ name });
 export type RenameRequest = z.output<typeof RenameRequest>;
+
+/** The longest pause but for one that lasts until it is resumed. */
+const PAUSE_MAX_MS = 366 * 86_400_000;
+
+/** Keys and values are checked by the policy, which says what is wrong with them; null: as the configuration has it. */
+export const LendRequest = z.strictObject({
+  set: z.record(z.string().max(63), z.union([settingValue, z.null()])).optional(),
+  pause: z
+    .union([
+      z.literal('for_good'),
+      z.literal('no'),
+      z.strictObject({
+        forMs: z.number().min(1_000, 'must be at least 1 s').max(PAUSE_MAX_MS, 'must be at most 366 days'),
+      }),
+    ])
+    .optional(),
+});
+export type LendRequest = z.output<typeof LendRequest>;
+
+/** The same for one neighbour; null: as usual. */
+export const LendNeighbourRequest = z.strictObject({
+  set: z.record(z.string().max(63), z.union([settingValue, z.null()])),
+});
+export type LendNeighbourRequest = z.output<typeof LendNeighbourRequest>;
 
 /** The body of every error. */
 export const Problem = z.object({

@@ -89,6 +89,9 @@ export const ERRORS = {
   // Files, configuration, the command line and the daemon
   usage: kind(400, 2, null, 'The command was not understood.', 'See --help.'),
   config_invalid: kind(400, 2, null, 'The configuration can not be used.', 'Correct the key that is named; `linepool config example` shows them all.'),
+  policy_invalid: kind(400, 2, null, 'The lending policy can not be so.', 'Correct the value that is named; the policy stays as it was.'),
+  line_unmeasured: kind(500, 7, null, 'What the line carries can not be measured.', 'Less is lent until it can; set line.interface if the wrong interface is watched.'),
+  clock_stepped: kind(500, 7, null, 'The clock of this machine was stepped.', 'For a minute the strictest of lend.hours holds; keep the clock set by NTP.'),
   state_unusable: kind(500, 6, null, 'The state folder can not be used.', 'Check its owner, its rights and the space on the disk.'),
   file_exists: kind(409, 6, null, 'The file exists already.', 'Choose another with -o, or resume with -C.'),
   file_busy: kind(409, 6, null, 'Another download is writing that file.', 'Wait for its end, or choose another name with -o.'),

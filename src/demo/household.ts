@@ -176,7 +176,8 @@ function householdConfig({ name, down, lineHost, ports, config }: HouseholdOptio
     proxy: ['listen = ["127.0.0.1:0"]'],
     control: ['listen = "127.0.0.1:0"'],
     link: ['listen = ["127.0.0.1:0"]', 'retry = "1 s"'],
-    line: [`down = "${Math.round(down)} B/s"`],
+    // The lines of these households are no interface of this machine.
+    line: [`down = "${Math.round(down)} B/s"`, 'interface = "none"'],
     lend: [
       'share_percent = 100',
       `ports = [${ports.http}, ${ports.https}]`,

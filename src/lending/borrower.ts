@@ -12,6 +12,13 @@ import type { Gate, ShapedBorrower } from './shaper.ts';
 /** How long a borrower counts as active after its last transfer: the next span is asked for a moment later. */
 export const ACTIVE_LINGER_MS: Milliseconds = 1_000;
 
+/** One that takes so much of its rate would take more. */
+const HUNGRY = 0.8;
+/** What it takes is that of at least so long. */
+const MEASURE_OVER_MS: Milliseconds = 40;
+/** How much of a new measurement counts. */
+const MEASURE_NEW = 0.5;
+
 /** What runs for a borrower over one connection of its. */
 export interface Carried {
   /** Ends it at once, for that reason. */
@@ -38,6 +45,9 @@ export class Borrower implements Disposable {
   readonly #connections = new Set<Carried>();
   readonly #window = new RateWindow();
   #bytes: Bytes = 0;
+  #rate: BytesPerSecond = 0;
+  /** Since it is active. */
+  #measured: { readonly at: Milliseconds; readonly bytes: Bytes; readonly rate: BytesPerSecond } | undefined;
   #activity: Activity = { kind: 'idle' };
 
   constructor(neighbour: Neighbour, options: BorrowerOptions) {
@@ -97,7 +107,27 @@ export class Borrower implements Disposable {
   }
 
   setRate(rate: BytesPerSecond): void {
+    this.#rate = rate;
     this.#options.shaped.setRate(rate);
+  }
+
+  /** What it takes at the moment; undefined when it would take more than it may, or began only now. */
+  get takes(): BytesPerSecond | undefined {
+    const rate = this.#measured?.rate;
+    return rate === undefined || rate >= this.#rate * HUNGRY ? undefined : rate;
+  }
+
+  /** Looks at what it takes; to be called several times a second while it is active. */
+  measure(): void {
+    const at = this.#options.clock.now();
+    const before = this.#measured;
+    if (!this.isActive) this.#measured = undefined;
+    // As if it had taken all, until it shows that it does not.
+    else if (before === undefined) this.#measured = { at, bytes: this.#bytes, rate: this.#rate };
+    else if (at - before.at >= MEASURE_OVER_MS) {
+      const rate = ((this.#bytes - before.bytes) * 1000) / (at - before.at);
+      this.#measured = { at, bytes: this.#bytes, rate: before.rate + (rate - before.rate) * MEASURE_NEW };
+    }
   }
 
   carried(bytes: Bytes): void {

@@ -1,11 +1,11 @@
 /**
  * The lender: the room's face. daemon.ts makes one and hands it to the link server as its handlers. It knows who borrows,
- * applies the share whenever policy, line or borrowers change, and ends at once what may not go on.
+ * deals out what the steward says is lent now, and ends at once what may not go on.
  *
  *     link ─► Lender ─► Tunnel | FetchConnection ─► origin
  *               ├── LeaseBook   what may be carried, and how much of it was
  *               ├── Shaper      how fast
- *               └── share       what is lent now, and what is offered
+ *               └── deal        who gets how much of what is lent, and what is offered
  *
  * While nothing is lent, nothing runs: a rate of zero cuts every transfer, because one that only stops reading goes on
  * taking the household's line.
@@ -20,24 +20,41 @@ import type { Neighbour } from '../neighbours/book.ts';
 import type { LinkHandlers } from '../neighbours/channel.ts';
 import { refuse, refuseConnect } from '../neighbours/refusal.ts';
 import type { DialOptions } from '../paths/dial.ts';
-import type { Offer } from '../paths/path.ts';
+import { NO_OFFER, type Offer } from '../paths/path.ts';
 import { Borrower } from './borrower.ts';
+import { dealt, ifBegun, type Wish } from './deal.ts';
 import { CLOCK_SKEW_MS } from './lease.ts';
 import { LeaseBook } from './lease-book.ts';
 import { offerOf } from './offer.ts';
 import { ownAddresses, type ReadInterfaces } from './own-addresses.ts';
+import type { Terms } from './policy.ts';
 import { addressRefusal, parseNetworks } from './public-address.ts';
 import { ERROR_HEADER, ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
 import { FetchConnection } from './relay-fetch.ts';
 import { Tunnel } from './relay-tunnel.ts';
 import { Shaper } from './shaper.ts';
-import { type LendPolicy, type Share, type ShareReason, shareOf } from './share.ts';
+import type { ShareReason } from './share.ts';
+
+/** What is lent now, as the steward decided it. */
+export interface Lent {
+  /** To all borrowers together. */
+  readonly total: BytesPerSecond;
+  readonly reason: ShareReason;
+  /** For people; told to borrowers that are refused. */
+  readonly words: string;
+  readonly terms: (neighbourId: string) => Terms;
+}
+
+/** Until the steward has decided. */
+export const NOTHING_LENT: Lent = {
+  total: 0,
+  reason: 'off',
+  words: 'the daemon is starting',
+  terms: () => ({ allowed: false, weight: 1, rate: 0, factor: 0, words: '' }),
+};
 
 export interface LenderOptions {
   readonly ownId: string;
-  readonly policy: LendPolicy;
-  /** What the line carries down; undefined while it is not known. */
-  readonly lineRate: BytesPerSecond | undefined;
   /** Of origins that may be reached. */
   readonly ports: readonly number[];
   /** Non-public networks that may be reached all the same, in CIDR notation; for tests. */
@@ -79,7 +96,6 @@ export interface BorrowerStatus {
 }
 
 export interface LenderStatus {
-  readonly policy: LendPolicy;
   /** Lent to all together at most, now. */
   readonly bytesPerSecond: BytesPerSecond;
   readonly reason: ShareReason;
@@ -101,9 +117,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   readonly #fetching = new WeakMap<object, FetchConnection>();
   readonly #listeners = new Set<() => void>();
   readonly #reported = new Map<string, Milliseconds>();
-  #policy: LendPolicy;
-  #lineRate: BytesPerSecond | undefined;
-  #share: Share;
+  #lent: Lent = NOTHING_LENT;
   /** Carried for borrowers that are no longer neighbours. */
   #bytesBefore: Bytes = 0;
 
@@ -111,10 +125,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#options = options;
     this.#clock = clock;
     this.#events = events;
-    this.#policy = options.policy;
-    this.#lineRate = options.lineRate;
-    this.#share = this.#shareNow();
-    this.#shaper = new Shaper(this.#share.total, clock);
+    this.#shaper = new Shaper(this.#lent.total, clock);
     this.#leases = this.#openLeases();
     const allowNetworks = parseNetworks(options.allowNetworks);
     const own = ownAddresses(clock, options.readInterfaces);
@@ -140,9 +151,9 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     try {
       const { socket } = request;
       let connection = this.#fetching.get(socket);
-      if (connection?.belongsTo(borrower) === true) this.#admit(0);
+      if (connection?.belongsTo(borrower) === true) this.#admit(borrower, 0);
       else {
-        this.#admit(1);
+        this.#admit(borrower, 1);
         connection = new FetchConnection(this.#relay, borrower, socket);
         this.#fetching.set(socket, connection);
       }
@@ -159,7 +170,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   connect(neighbour: Neighbour, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const borrower = this.#borrower(neighbour);
     try {
-      this.#admit(1);
+      this.#admit(borrower, 1);
     } catch (error) {
       const refusal = asLinepoolError(error);
       this.#report(borrower, refusal);
@@ -171,9 +182,10 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   }
 
   /** @see LinkHandlers.offer */
-  offer(neighbour: Neighbour): Offer {
-    const active = this.#borrowers.get(neighbour.id)?.isActive ?? false;
-    return offerOf(this.#share, active, this.#options.bufferBytes);
+  offer({ id }: Neighbour): Offer {
+    if (this.#ceiling(id) <= 0) return NO_OFFER;
+    const others = this.#wishes().filter((wish) => wish.id !== id);
+    return offerOf(ifBegun(this.#lent.total, others, this.#wish(id)), this.#options.bufferBytes);
   }
 
   /** @see LinkHandlers.onOfferChange */
@@ -182,15 +194,20 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
   }
 
-  /** From now on, for what runs too; when it leaves nothing to lend, everything is cut before this returns. */
-  setPolicy(policy: LendPolicy): void {
-    this.#policy = policy;
-    this.#apply();
+  /** True while somebody borrows. */
+  get isActive(): boolean {
+    return [...this.#borrowers.values()].some((borrower) => borrower.isActive);
   }
 
-  /** The line's rate was learnt, or is not known any more. */
-  setLineRate(rate: BytesPerSecond | undefined): void {
-    this.#lineRate = rate;
+  /** Since the daemon started, both directions. */
+  carriedFor(neighbourId: string): Bytes {
+    return this.#borrowers.get(neighbourId)?.bytes ?? 0;
+  }
+
+  /** From now on, for what runs too; when it leaves nothing to lend, everything is cut before this returns. */
+  setLent(lent: Lent): void {
+    this.#lent = lent;
+    for (const borrower of this.#borrowers.values()) borrower.measure();
     this.#apply();
   }
 
@@ -210,9 +227,8 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   status(): LenderStatus {
     const borrowers = [...this.#borrowers.values()];
     return {
-      policy: this.#policy,
-      bytesPerSecond: this.#share.total,
-      reason: this.#share.reason,
+      bytesPerSecond: this.#lent.total,
+      reason: this.#lent.reason,
       bytesCarried: borrowers.reduce((sum, { bytes }) => sum + bytes, this.#bytesBefore),
       borrowers: borrowers.map((borrower) => ({
         id: borrower.id,
@@ -228,7 +244,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#listeners.clear();
-    this.setPolicy({ ...this.#policy, enabled: false });
+    this.setLent({ ...NOTHING_LENT, words: 'the daemon ends' });
     for (const borrower of this.#borrowers.values()) borrower[Symbol.dispose]();
     this.#shaper[Symbol.dispose]();
     this.#leases[Symbol.dispose]();
@@ -236,8 +252,10 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   }
 
   /** @throws LinepoolError `lending_off`, `overloaded` */
-  #admit(connections: 0 | 1): void {
-    if (this.#share.total <= 0) throw new LinepoolError('lending_off', `(${this.#share.reason})`);
+  #admit({ id }: Borrower, connections: 0 | 1): void {
+    const { total, words, terms } = this.#lent;
+    if (total <= 0) throw new LinepoolError('lending_off', `(${words})`);
+    if (this.#ceiling(id) <= 0) throw new LinepoolError('lending_off', `(${terms(id).words})`);
     const { maxConnections } = this.#options;
     let open = connections;
     for (const borrower of this.#borrowers.values()) open += borrower.connections;
@@ -251,7 +269,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     if (borrower === undefined) {
       const { maxConnections } = this.#options;
       borrower = new Borrower(neighbour, {
-        shaped: this.#shaper.borrower(this.#share.ceiling),
+        shaped: this.#shaper.borrower(this.#ceiling(neighbour.id)),
         maxConnections: Math.max(BORROWER_CONNECTIONS_MIN, Math.ceil(maxConnections / 2)),
         clock: this.#clock,
         onActivity: () => this.#apply(),
@@ -262,21 +280,38 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     return borrower;
   }
 
-  #shareNow(): Share {
-    let active = 0;
-    for (const borrower of this.#borrowers.values()) if (borrower.isActive) active += 1;
-    return shareOf(this.#policy, { lineRate: this.#lineRate }, active);
+  /** What that neighbour may have at most, whoever else borrows. */
+  #ceiling(id: string): BytesPerSecond {
+    const { allowed, rate, factor } = this.#lent.terms(id);
+    return allowed ? Math.min(rate, this.#lent.total * factor) : 0;
   }
 
-  /** Brings what runs and what is offered in line with the share as it is now. */
+  #wish(id: string, takes?: BytesPerSecond): Wish {
+    return { id, weight: this.#lent.terms(id).weight, ceiling: this.#ceiling(id), takes };
+  }
+
+  /** Of those that borrow now. */
+  #wishes(): readonly Wish[] {
+    return [...this.#borrowers.values()]
+      .filter(({ id, isActive }) => isActive && this.#ceiling(id) > 0)
+      .map((borrower) => this.#wish(borrower.id, borrower.takes));
+  }
+
+  /** Brings what runs and what is offered in line with what is lent now. */
   #apply(): void {
-    this.#share = this.#shareNow();
-    this.#shaper.setRate(this.#share.total);
-    for (const borrower of this.#borrowers.values()) borrower.setRate(this.#share.ceiling);
-    if (this.#share.total <= 0) {
-      this.#leases.end(undefined, 'lending_off');
-      for (const borrower of this.#borrowers.values()) borrower.cut(new LinepoolError('lending_off'));
+    const { total, words, terms } = this.#lent;
+    const parts = dealt(total, this.#wishes());
+    this.#shaper.setRate(total);
+    for (const borrower of this.#borrowers.values()) {
+      const { id } = borrower;
+      const ceiling = this.#ceiling(id);
+      borrower.setRate(parts.get(id)?.rate ?? ceiling);
+      if (ceiling > 0) continue;
+      // First what runs, so that it ends with the reason.
+      borrower.cut(new LinepoolError('lending_off', `(${total > 0 ? terms(id).words : words})`));
+      this.#leases.end(id, 'lending_off');
     }
+    if (total <= 0) this.#leases.end(undefined, 'lending_off');
     for (const listener of this.#listeners) listener();
   }
 

@@ -1,63 +1,164 @@
 /**
- * The share: how fast the line is lent, to all and to each. Pure: policy and measurements in, rates out.
- * Called by the lender whenever one of them changes. It must never give more than policy allows, nor guess a line's rate.
+ * The share: how fast the line is lent now, to all together. Pure: measurements and what policy allows in, a rate out.
+ * The steward steps it with each measurement.
+ *
+ *     line ┤ kept for the household: what it wants, and head-room to want more ├ lent, at most what policy allows ┤
+ *
+ * Down at once, within the measurement that shows the household's demand; up slowly, after the demand has been gone for
+ * a while. It must never give more than policy allows, nor more than the household leaves, nor guess a line's rate.
  */
-import type { BytesPerSecond } from '../core/units.ts';
+import type { BytesPerSecond, Milliseconds } from '../core/units.ts';
+import type { Directions } from './policy.ts';
 
-export interface LendPolicy {
-  readonly enabled: boolean;
-  /** How much of the line is lent at most, 0 to 100. */
-  readonly sharePercent: number;
-  /** Ceiling of what is lent. */
-  readonly rate: BytesPerSecond | undefined;
-}
-
-export interface LineMeasured {
-  /** What the line carries down; undefined while it is not known. */
-  readonly lineRate: BytesPerSecond | undefined;
-}
+/** The household's demand counts for so long after it was seen: it comes in bursts. */
+export const HOLD_MS: Milliseconds = 1_000;
+/** From nothing to all that is allowed. */
+export const RAMP_MS: Milliseconds = 1_500;
+/** While the demand grows, and so long after, it is left room to double; then to grow by a quarter. */
+export const GROWING_MS: Milliseconds = 1_000;
+/** Room in parts of the line: while the demand grows, and when it is steady. */
+const ROOM_GROWING = 0.1;
+const ROOM_STEADY = 0.05;
+/** Less of the line is chatter, and holds nothing back. */
+export const CHATTER = 0.02;
+const GROWN = 1.25;
+/** What is lent rises by steps of at least so much: neighbours need not hear of less. */
+const RISE_LEAST = 0.05;
+/** While nothing can be measured, so much of what is allowed. */
+export const UNMEASURED = 0.25;
+/** What comes down costs so much going up, in acknowledgements and requests: where up is short, down is too. */
+export const UP_COST = 0.05;
+/** Less is not worth a request. */
+export const LENT_LEAST: BytesPerSecond = 8_192;
 
 /** Why what is lent is what it is; status shows it. */
 export type ShareReason =
   /** As much as policy allows. */
   | 'lending'
-  /** Policy says that nothing is lent. */
+  /** Policy says that nothing is lent, or less than usual. */
   | 'off'
+  | 'paused'
+  | 'hours'
+  | 'quota_slow'
+  | 'quota_spent'
   /** Neither the line's rate nor a ceiling is known: set line.down or lend.rate. */
-  | 'line_unknown';
+  | 'line_unknown'
+  /** The household wants its line. */
+  | 'household'
+  /** The line's counters can't be read or trusted at the moment. */
+  | 'unmeasured';
 
-export interface Share {
-  /** For all borrowers together. */
-  readonly total: BytesPerSecond;
-  readonly reason: ShareReason;
-  /** What one borrower may have while others leave it room. */
-  readonly ceiling: BytesPerSecond;
-  /** What each active borrower can count on: its fair part. */
-  readonly fair: BytesPerSecond;
-  /** What one that is not active would get if it began now. */
-  readonly ifBegun: BytesPerSecond;
+/** What is known of one direction. */
+export interface Measurement {
+  /** What it carries; undefined while it is not known. */
+  readonly line: BytesPerSecond | undefined;
+  /** What the household uses of it; undefined when it can't be told at the moment. */
+  readonly own: BytesPerSecond | undefined;
+  /** What policy allows; Infinity when nothing bounds it. */
+  readonly lendable: BytesPerSecond;
 }
 
-/** The rates for that many active borrowers. */
-export function shareOf(policy: LendPolicy, measured: LineMeasured, activeBorrowers: number): Share {
-  const { total, reason } = totalOf(policy, measured);
+interface Seen {
+  readonly at: Milliseconds;
+  readonly own: BytesPerSecond;
+}
+
+interface DirectionState {
+  readonly granted: BytesPerSecond;
+  /** Demand of the last `HOLD_MS`, each higher than those after it, oldest first. */
+  readonly seen: readonly Seen[];
+  /** Until when it counts as growing. */
+  readonly growingUntil: Milliseconds;
+}
+
+export interface ShareState {
+  readonly at: Milliseconds;
+  readonly directions: Directions<DirectionState>;
+  /** For all borrowers together, both directions counted as one. */
+  readonly total: BytesPerSecond;
+  /** Less than policy allows is lent because of the household. */
+  readonly yielding: boolean;
+  readonly unmeasured: boolean;
+}
+
+const BEGINNING: DirectionState = { granted: 0, seen: [], growingUntil: 0 };
+
+/** Begins at nothing lent; the first step may give all that is left. */
+export const NEW_SHARE: ShareState = {
+  at: Number.NEGATIVE_INFINITY,
+  directions: { down: BEGINNING, up: BEGINNING },
+  total: 0,
+  yielding: false,
+  unmeasured: false,
+};
+
+/** The share after that measurement. */
+export function shareStep(
+  state: ShareState,
+  at: Milliseconds,
+  measured: Directions<Measurement>,
+): ShareState {
+  const elapsed = at - state.at;
+  const down = directionStep(state.directions.down, at, elapsed, measured.down);
+  const up = directionStep(state.directions.up, at, elapsed, measured.up);
+  const total = Math.min(down.granted, up.granted / UP_COST);
+  const allowed = Math.min(measured.down.lendable, measured.up.lendable / UP_COST);
+  const lent = total < LENT_LEAST && total < allowed ? 0 : total;
   return {
-    total,
-    reason,
-    ceiling: total,
-    fair: total / Math.max(1, activeBorrowers),
-    ifBegun: total / (activeBorrowers + 1),
+    at,
+    directions: { down, up },
+    total: lent,
+    yielding: lent < allowed,
+    unmeasured: measured.down.own === undefined || measured.up.own === undefined,
   };
 }
 
-function totalOf(
-  policy: LendPolicy,
-  { lineRate }: LineMeasured,
-): { readonly total: BytesPerSecond; readonly reason: ShareReason } {
-  const fraction = Math.min(Math.max(policy.sharePercent, 0), 100) / 100;
-  if (!policy.enabled || fraction === 0 || policy.rate === 0) return { total: 0, reason: 'off' };
-  if (lineRate === undefined && policy.rate === undefined) return { total: 0, reason: 'line_unknown' };
-  const ofLine = lineRate === undefined ? Number.POSITIVE_INFINITY : lineRate * fraction;
-  const total = Math.min(ofLine, policy.rate ?? Number.POSITIVE_INFINITY);
-  return { total, reason: total > 0 ? 'lending' : 'line_unknown' };
+function directionStep(
+  state: DirectionState,
+  at: Milliseconds,
+  elapsed: Milliseconds,
+  { line, own, lendable }: Measurement,
+): DirectionState {
+  // A direction that nothing bounds and of which nothing is known.
+  if (lendable === Number.POSITIVE_INFINITY && line === undefined) return { ...state, granted: lendable };
+  // Of a line that is not known, what may be lent is all that is known to be there.
+  const carries = line ?? lendable;
+  const before = state.seen.filter((one) => at - one.at < HOLD_MS);
+  const seen = own === undefined ? before : [...before.filter((one) => one.own > own), { at, own }];
+  const held = seen.reduce((most, one) => Math.max(most, one.own), 0);
+  const heldBefore = before.reduce((most, one) => Math.max(most, one.own), 0);
+  const chatter = carries * CHATTER;
+  const grows = own !== undefined && own > chatter && own > heldBefore * GROWN;
+  const growingUntil = grows ? at + GROWING_MS : state.growingUntil;
+  const target = Math.min(lendable, leftOf(carries, held, { chatter, growing: at < growingUntil }));
+  const bounded = own === undefined ? Math.min(target, Math.min(lendable, carries) * UNMEASURED) : target;
+  return {
+    granted: stepped(state.granted, bounded, Math.min(lendable, carries), elapsed),
+    seen,
+    growingUntil,
+  };
+}
+
+function leftOf(
+  carries: BytesPerSecond,
+  held: BytesPerSecond,
+  { chatter, growing }: { readonly chatter: BytesPerSecond; readonly growing: boolean },
+): BytesPerSecond {
+  if (held <= chatter) return carries;
+  const room = growing
+    ? Math.max(held, carries * ROOM_GROWING)
+    : Math.max(held * (GROWN - 1), carries * ROOM_STEADY);
+  return Math.max(0, carries - held - room);
+}
+
+/** Down at once, up by the ramp. */
+function stepped(
+  granted: BytesPerSecond,
+  target: BytesPerSecond,
+  allowed: BytesPerSecond,
+  elapsed: Milliseconds,
+): BytesPerSecond {
+  if (target <= granted || !Number.isFinite(target)) return target;
+  if (granted > target * (1 - RISE_LEAST)) return target === allowed ? target : granted;
+  return Math.min(target, granted + (allowed * elapsed) / RAMP_MS);
 }

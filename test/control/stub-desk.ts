@@ -5,6 +5,9 @@ import type {
   Download,
   Invitation,
   JoinRequest,
+  Lending,
+  LendNeighbourRequest,
+  LendRequest,
   Neighbour,
   Offer,
   Status,
@@ -157,6 +160,62 @@ export class StubDesk implements Desk {
       const found = this.#find(nameOrId);
       this.asked.push(`rename ${found.name} ${name}`);
       return Promise.resolve({ ...found, name });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  lending(): Lending {
+    return {
+      bytesPerSecond: 1_250_000,
+      reason: 'hours',
+      words: '20 % from 06:00 to 22:00',
+      until: STARTED_AT + 3_600_000,
+      allowed: { down: 1_250_000 },
+      settings: [
+        { key: 'enabled', value: true, from: 'configuration' },
+        { key: 'share_percent', value: 20, from: 'set' },
+        { key: 'rate', from: 'configuration' },
+        { key: 'hours', value: ['06:00-22:00 20 %'], from: 'set' },
+        { key: 'quota_month', value: 10_737_418_240, from: 'set' },
+      ],
+      pause: { kind: 'none' },
+      usage: { dayBytes: 1_048_576, monthBytes: 5_368_709_120 },
+      line: {
+        interfaces: ['wan'],
+        measuredBy: 'counters',
+        weak: false,
+        capacity: { down: 6_250_000, up: 625_000 },
+        learned: { down: false, up: true },
+        own: { down: 125_000, up: 0 },
+      },
+      neighbours: [
+        {
+          name: 'Third floor',
+          id: 'aaaa-bbbb-cccc-dddd',
+          allowed: false,
+          weight: 1.5,
+          words: 'not allowed to borrow',
+          dayBytes: 0,
+          monthBytes: 1_048_576,
+          set: { allow: false },
+        },
+      ],
+    };
+  }
+
+  lend(request: LendRequest): Promise<Lending> {
+    this.asked.push(`lend ${JSON.stringify(request)}`);
+    if (request.set?.['share_percent'] !== 120) return Promise.resolve(this.lending());
+    return Promise.reject(
+      new LinepoolError('policy_invalid', 'lend.share_percent = 120: must be a percentage from 0 to 100'),
+    );
+  }
+
+  lendTo(nameOrId: string, request: LendNeighbourRequest): Promise<Lending> {
+    try {
+      this.asked.push(`lend to ${this.#find(nameOrId).name} ${JSON.stringify(request)}`);
+      return Promise.resolve(this.lending());
     } catch (error) {
       return Promise.reject(error);
     }

@@ -15,17 +15,14 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { checkLeaksOfEach } from '../support/leaks.ts';
 import { startTestOrigin } from '../support/origin.ts';
 import { until } from '../support/until.ts';
-import { codeOf, fetchText, OFF, ON, startLentLine } from './lent-line.ts';
+import { codeOf, fetchText, OFF, ON, startLentLine, termed } from './lent-line.ts';
 
 checkLeaksOfEach();
 
 test('offers follow policy, the line, and who borrows', async () => {
   const clock = new FakeClock();
   await using origin = await startTestOrigin({ faults: [{ kind: 'stall', afterBytes: 10 }] });
-  await using line = await startLentLine({
-    clock,
-    policy: { enabled: true, sharePercent: 50, rate: undefined },
-  });
+  await using line = await startLentLine({ clock, lent: OFF });
   const { lender } = line;
   const [first, second] = line.borrowers;
   const rates = (): number[] =>
@@ -35,8 +32,8 @@ test('offers follow policy, the line, and who borrows', async () => {
     changes += 1;
   });
   assert.deepEqual(lender.offer(first.neighbour), NO_OFFER);
-  assert.equal(lender.status().reason, 'line_unknown');
-  lender.setLineRate(8_000_000);
+  assert.equal(lender.status().reason, 'off');
+  lender.setLent({ ...ON, total: 4_000_000 });
   assert.deepEqual(rates(), [4_000_000, 4_000_000]);
   assert.equal(lender.status().reason, 'lending');
   assert.equal(changes, 1);
@@ -48,7 +45,7 @@ test('offers follow policy, the line, and who borrows', async () => {
   await until('it does not any more', () => lender.status().borrowers[0]?.connections === 0);
   clock.advance(ACTIVE_LINGER_MS);
   assert.deepEqual(rates(), [4_000_000, 4_000_000]);
-  lender.setPolicy(OFF);
+  lender.setLent(OFF);
   assert.deepEqual(rates(), [0, 0]);
   assert.equal(lender.status().reason, 'off');
   await lender[Symbol.asyncDispose]();
@@ -56,7 +53,7 @@ test('offers follow policy, the line, and who borrows', async () => {
 });
 
 test('a borrower that is refused over and over does not push other events out', async () => {
-  await using line = await startLentLine({ policy: OFF });
+  await using line = await startLentLine({ lent: OFF });
   const [borrower] = line.borrowers;
   for (let i = 0; i < 20; i += 1) {
     await using peer = await borrower.connect();
@@ -74,8 +71,6 @@ test('between two real households: tunnel and fetch over the link, and parting e
   await using lender = new Lender(
     {
       ownId: lending.room.identity.id,
-      policy: ON,
-      lineRate: undefined,
       ports: [secure.port, plain.port],
       allowNetworks: ['127.0.0.0/8'],
       dial: { pinned: new Map(), connectTimeout: 3_000 },
@@ -85,6 +80,7 @@ test('between two real households: tunnel and fetch over the link, and parting e
     },
     { clock: systemClock, events: lending.events },
   );
+  lender.setLent(ON);
   lending.relay.request = (neighbour, request, response) => lender.request(neighbour, request, response);
   lending.relay.connect = (neighbour, request, socket, head) =>
     lender.connect(neighbour, request, socket, head);
@@ -143,4 +139,52 @@ test('between two real households: tunnel and fetch over the link, and parting e
   tls.destroy();
   tunnel.destroy();
   await until('the origins are left', () => secure.openConnections + plain.openConnections === 0);
+});
+
+test('a neighbour that may not borrow is offered nothing and refused, with the reason, while others go on', async () => {
+  await using origin = await startTestOrigin({ faults: [{ kind: 'stall', afterBytes: 10 }] });
+  await using line = await startLentLine({ lent: { ...ON, total: 1_000_000 } });
+  const { lender } = line;
+  const [first, second] = line.borrowers;
+  await using held = await first.connect();
+  held.send(fetchText(origin.url('/file/1000'), '0-999', await first.lease(origin.url(''))));
+  await until('it is carried', () => lender.status().bytesCarried > 0);
+  const cut = held.ended;
+  lender.setLent(
+    termed({ ...ON, total: 1_000_000 }, first.neighbour.id, { allowed: false, words: 'not allowed' }),
+  );
+  await cut;
+  assert.deepEqual(lender.offer(first.neighbour), NO_OFFER);
+  await until('the other has all', () => lender.offer(second.neighbour).bytesPerSecond === 1_000_000);
+  await using again = await first.connect();
+  again.send(fetchText(origin.url('/file/1000'), '0-9', undefined));
+  assert.equal(codeOf(await again.message()), 'lending_off');
+  assert.ok(line.eventsOf('lend_refused').some(({ detail }) => detail === '(not allowed)'));
+});
+
+test('weights and ceilings: each is offered what it can count on, and held to it', async () => {
+  await using origin = await startTestOrigin();
+  const total = 4_000_000;
+  await using line = await startLentLine({ lent: { ...ON, total } });
+  const { lender } = line;
+  const [first, second] = line.borrowers;
+  const heavy = termed({ ...ON, total }, second.neighbour.id, { weight: 3 });
+  lender.setLent(heavy);
+  using _ = systemClock.every(50, () => lender.setLent(heavy));
+  const carried = async (borrower: typeof first): Promise<Buffer> => {
+    await using peer = await borrower.connect();
+    peer.send(fetchText(origin.url('/file/3000000'), '0-2999999', await borrower.lease(origin.url(''))));
+    return (await peer.message()).body;
+  };
+  const both = [carried(first), carried(second)];
+  await until('both borrow', () => lender.status().borrowers.filter(({ active }) => active).length === 2);
+  assert.equal(lender.offer(first.neighbour).bytesPerSecond, 1_000_000);
+  assert.equal(lender.offer(second.neighbour).bytesPerSecond, 3_000_000);
+  await Promise.race(both);
+  const [light = 0, more = 0] = [first, second].map(
+    ({ neighbour }) => lender.status().borrowers.find(({ id }) => id === neighbour.id)?.bytesCarried,
+  );
+  assert.equal(more, 3_000_000);
+  assert.ok(light < 1_600_000, `${light} bytes went to the one that weighs a third`);
+  await Promise.all(both);
 });

@@ -10,8 +10,8 @@ import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { type Event, Events } from '../../src/core/events.ts';
 import { MIB } from '../../src/core/units.ts';
 import { type Lease, signLease } from '../../src/lending/lease.ts';
-import { Lender, type LenderOptions } from '../../src/lending/lender.ts';
-import type { LendPolicy } from '../../src/lending/share.ts';
+import { Lender, type LenderOptions, type Lent } from '../../src/lending/lender.ts';
+import type { Terms } from '../../src/lending/policy.ts';
 import type { Neighbour } from '../../src/neighbours/book.ts';
 import { idOfPublicKey } from '../../src/neighbours/household-id.ts';
 import { type RawMessage, RawPeer } from '../support/raw-client.ts';
@@ -19,8 +19,14 @@ import { type RawMessage, RawPeer } from '../support/raw-client.ts';
 export const LENDER_ID = 'lender';
 /** Faster than any test needs. */
 export const FAST = 1e9;
-export const ON: LendPolicy = { enabled: true, sharePercent: 100, rate: FAST };
-export const OFF: LendPolicy = { ...ON, enabled: false };
+const TERMS: Terms = { allowed: true, weight: 1, rate: Infinity, factor: 1, words: '' };
+export const ON: Lent = { total: FAST, reason: 'lending', words: '', terms: () => TERMS };
+export const OFF: Lent = { ...ON, total: 0, reason: 'off', words: 'lending is off' };
+/** With these terms for that neighbour. */
+export const termed = (lent: Lent, neighbour: string, change: Partial<Terms>): Lent => ({
+  ...lent,
+  terms: (id) => (id === neighbour ? { ...lent.terms(id), ...change } : lent.terms(id)),
+});
 
 export interface TestBorrower {
   readonly neighbour: Neighbour;
@@ -45,18 +51,18 @@ export interface LentLine extends AsyncDisposable {
 
 export interface LentLineOptions extends Partial<LenderOptions> {
   readonly clock?: Clock;
+  /** What is lent from the start; default `ON`. */
+  readonly lent?: Lent;
 }
 
 export async function startLentLine(options: LentLineOptions = {}): Promise<LentLine> {
   await using owned = new AsyncDisposableStack();
-  const { clock = systemClock, ...rest } = options;
+  const { clock = systemClock, lent = ON, ...rest } = options;
   const events = new Events(() => clock.wall());
   const lender = owned.use(
     new Lender(
       {
         ownId: LENDER_ID,
-        policy: ON,
-        lineRate: undefined,
         // Origins of tests are on any port.
         ports: Array.from({ length: 65_535 }, (_, i) => i + 1),
         allowNetworks: ['127.0.0.0/8'],
@@ -69,6 +75,7 @@ export async function startLentLine(options: LentLineOptions = {}): Promise<Lent
       { clock, events },
     ),
   );
+  lender.setLent(lent);
   const first = owned.use(await startBorrower('first', lender, clock));
   const second = owned.use(await startBorrower('second', lender, clock));
   const kept = owned.move();

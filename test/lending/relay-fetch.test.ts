@@ -557,7 +557,7 @@ test('switching lending off cuts a fetch under way before the call returns', asy
   await using peer = await borrower.connect();
   peer.send(fetchText(origin.url(FILE), '0-9999999', await borrower.lease(origin.url(''))));
   await peer.bytes(2_000);
-  line.lender.setPolicy({ ...ON, sharePercent: 0 });
+  line.lender.setLent({ ...ON, total: 0 });
   const [socket] = borrower.sockets;
   assert.equal(socket?.destroyed ?? true, true);
   await peer.ended;

@@ -13,7 +13,7 @@ import { startTestOrigin } from '../support/origin.ts';
 import type { RawPeer } from '../support/raw-client.ts';
 import { RawOrigin } from '../support/raw-origin.ts';
 import { until } from '../support/until.ts';
-import { codeOf, connectText, FAST, type LentLine, OFF, ON, startLentLine } from './lent-line.ts';
+import { codeOf, connectText, type LentLine, OFF, ON, startLentLine } from './lent-line.ts';
 
 checkLeaksOfEach();
 
@@ -106,7 +106,7 @@ test('what waits for its rate still arrives when both sides have said that they 
     peer.end();
     await peer.ended;
   });
-  await using line = await startLentLine({ policy: { ...ON, rate: 400_000 } });
+  await using line = await startLentLine({ lent: { ...ON, total: 400_000 } });
   await using peer = await tunnel(line, origin.port);
   peer.send(Buffer.from(patternAt(0, 200_000))).end();
   const there = await origin.peer();
@@ -123,7 +123,7 @@ test('switching lending off refuses a tunnel that is only being opened', async (
   const [ours, theirs] = duplexPair();
   const request = { url: '127.0.0.1:443', rawHeaders: ['Linepool-Lease', lease] } as IncomingMessage;
   line.lender.connect(borrower.neighbour, request, ours, Buffer.alloc(0));
-  line.lender.setPolicy(OFF);
+  line.lender.setLent(OFF);
   const [said] = (await once(theirs, 'data')) as [Buffer];
   assert.match(said.toString(), /^HTTP\/1\.1 503 [^]*lending_off/);
   assert.equal(line.lender.status().borrowers[0]?.connections, 0);
@@ -284,12 +284,12 @@ test('switching lending off and parting cut tunnels before the call returns', as
     await using peer = await tunnel(line, origin.port, { maxBytes: 4096 * MIB });
     await peer.bytes(100_000);
     const sockets = [...borrowers[0].sockets];
-    lender.setPolicy(OFF);
+    lender.setLent(OFF);
     assert.ok(sockets.every(({ destroyed }) => destroyed));
     await peer.ended;
     await (await origin.peer(0)).ended;
   }
-  lender.setPolicy(ON);
+  lender.setLent(ON);
   {
     await using peer = await tunnel(line, origin.port, { maxBytes: 4096 * MIB });
     await using other = await tunnel(line, origin.port, { maxBytes: 4096 * MIB, borrower: 1 });
@@ -383,7 +383,7 @@ test('a change of rate holds for what runs; two borrowers get the same, whatever
   await using line = await startLentLine();
   const { lender } = line;
   const rate = 4_000_000;
-  lender.setPolicy({ ...ON, rate });
+  lender.setLent({ ...ON, total: rate });
   await using stack = new AsyncDisposableStack();
   const open = async (borrower: 0 | 1): Promise<void> => {
     const peer = stack.use(await tunnel(line, origin.port, { maxBytes: 4096 * MIB, borrower }));
@@ -404,7 +404,7 @@ test('a change of rate holds for what runs; two borrowers get the same, whatever
     bytesPerSecond: rate / 2,
     bufferBytes: 256 * KIB,
   });
-  lender.setPolicy({ ...ON, rate: FAST });
+  lender.setLent(ON);
   await until('it is fast again', () => lender.status().bytesCarried > 60_000_000);
 });
 

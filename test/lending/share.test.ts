@@ -1,62 +1,159 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { offerOf } from '../../src/lending/offer.ts';
-import { type LendPolicy, shareOf } from '../../src/lending/share.ts';
-import { NO_OFFER } from '../../src/paths/path.ts';
+import {
+  CHATTER,
+  HOLD_MS,
+  type Measurement,
+  NEW_SHARE,
+  RAMP_MS,
+  type ShareState,
+  shareStep,
+  UNMEASURED,
+  UP_COST,
+} from '../../src/lending/share.ts';
 
-const on: LendPolicy = { enabled: true, sharePercent: 50, rate: undefined };
+const STEP_MS = 100;
+const LINE = 6_000_000;
+const UP: Measurement = { line: undefined, own: 0, lendable: Infinity };
 
-test('what is lent is the part of the line that policy says, under its ceiling', () => {
-  assert.equal(shareOf(on, { lineRate: 8_000_000 }, 0).total, 4_000_000);
-  assert.equal(shareOf({ ...on, rate: 1_000_000 }, { lineRate: 8_000_000 }, 0).total, 1_000_000);
-  assert.equal(shareOf({ ...on, rate: 9_000_000 }, { lineRate: 8_000_000 }, 0).total, 4_000_000);
-  assert.equal(shareOf({ ...on, rate: 1_000_000 }, { lineRate: undefined }, 0).total, 1_000_000);
+/** The share under a household that wants so much, step by step. */
+class Sharing {
+  state: ShareState = NEW_SHARE;
+  at = 0;
+
+  step(
+    own: number | undefined,
+    {
+      line = LINE,
+      lendable = LINE,
+      up = UP,
+    }: {
+      line?: number | undefined;
+      lendable?: number;
+      up?: Measurement;
+    } = {},
+  ): number {
+    this.at += STEP_MS;
+    this.state = shareStep(this.state, this.at, { down: { line, own, lendable }, up });
+    return this.state.total;
+  }
+
+  /** For so long; the last total. */
+  run(ms: number, own: number, options: Parameters<Sharing['step']>[1] = {}): number {
+    for (let left = ms; left > 0; left -= STEP_MS) this.step(own, options);
+    return this.state.total;
+  }
+}
+
+test('an idle line is lent as policy allows, from the first measurement on', () => {
+  const sharing = new Sharing();
+  assert.equal(sharing.step(0), LINE);
+  assert.equal(sharing.state.yielding, false);
+  assert.equal(new Sharing().step(LINE * CHATTER, { lendable: LINE / 2 }), LINE / 2);
 });
 
-test('nothing is lent when it is off, or when nothing is known about the line', () => {
-  const nothing = (policy: LendPolicy, lineRate: number | undefined) => {
-    const share = shareOf(policy, { lineRate }, 1);
-    assert.deepEqual([share.total, share.fair, share.ceiling, share.ifBegun], [0, 0, 0, 0]);
-    assert.equal(offerOf(share, true, 1), NO_OFFER);
-    assert.equal(offerOf(share, false, 1), NO_OFFER);
-    return share.reason;
+test('demand is yielded to within the measurement that shows it, with room to grow', () => {
+  const sharing = new Sharing();
+  sharing.run(1_000, 0);
+  assert.equal(Math.round(sharing.step(LINE * 0.2)), Math.round(LINE * 0.6));
+  assert.equal(sharing.state.yielding, true);
+  assert.equal(sharing.step(LINE * 0.6), 0);
+});
+
+test('a household that takes whatever it is left has the whole line after three measurements', () => {
+  const sharing = new Sharing();
+  sharing.run(1_000, 0);
+  let own = LINE * 0.05;
+  for (let i = 0; i < 4; i += 1) own = LINE - sharing.step(own);
+  assert.equal(own, LINE);
+});
+
+test('after the demand has ended it is back at the ceiling within 3 s, and not before it has been gone for a while', () => {
+  const sharing = new Sharing();
+  sharing.run(2_000, LINE);
+  assert.equal(sharing.state.total, 0);
+  assert.equal(sharing.run(HOLD_MS - STEP_MS, 0), 0);
+  assert.equal(sharing.run(RAMP_MS + 2 * STEP_MS, 0), LINE);
+  assert.ok(HOLD_MS + RAMP_MS + STEP_MS <= 3_000);
+});
+
+test('what is steady and leaves room is lent around, with a margin', () => {
+  const sharing = new Sharing();
+  const total = sharing.run(5_000, LINE * 0.2);
+  assert.ok(total > LINE * 0.7 && total <= LINE * 0.75);
+});
+
+test('demand within what policy leaves costs the borrowers nothing', () => {
+  const sharing = new Sharing();
+  assert.equal(sharing.run(3_000, LINE * 0.3, { lendable: LINE / 2 }), LINE / 2);
+});
+
+test('while nothing can be measured a part is lent, and then the rest comes back slowly', () => {
+  const sharing = new Sharing();
+  sharing.run(500, 0);
+  assert.equal(sharing.step(undefined), LINE * UNMEASURED);
+  assert.ok(sharing.step(0) < LINE / 2);
+  assert.equal(sharing.run(RAMP_MS, 0), LINE);
+});
+
+test('where the way up is wanted by the household, less comes down', () => {
+  const sharing = new Sharing();
+  const up = { line: 600_000, lendable: 600_000 };
+  assert.equal(sharing.run(1_000, 0, { up: { ...up, own: 0 } }), LINE);
+  assert.ok(sharing.run(1_000, 0, { up: { ...up, own: 500_000 } }) < LINE / 3);
+  assert.equal(sharing.run(1_000, 0, { up: { ...up, own: 600_000 } }), 0);
+});
+
+test('a line that is not known: a ceiling is lent while the household wants little', () => {
+  const sharing = new Sharing();
+  const measured = { line: undefined, lendable: 1_000_000 };
+  const step = (own: number) => {
+    sharing.at += STEP_MS;
+    sharing.state = shareStep(sharing.state, sharing.at, { down: { ...measured, own }, up: UP });
+    return sharing.state.total;
   };
-  assert.equal(nothing(on, undefined), 'line_unknown');
-  assert.equal(nothing(on, 0), 'line_unknown');
-  assert.equal(nothing({ ...on, enabled: false, rate: 5 }, 5), 'off');
-  assert.equal(nothing({ ...on, sharePercent: 0 }, 5), 'off');
-  assert.equal(nothing({ ...on, rate: 0 }, 5), 'off');
+  assert.equal(step(0), 1_000_000);
+  assert.equal(step(900_000), 0);
 });
 
-test('a neighbour is offered its part; one that is idle, what it would get if it began', () => {
-  const share = shareOf(on, { lineRate: 6_000_000 }, 2);
-  assert.deepEqual(offerOf(share, true, 77), { bytesPerSecond: 1_500_000, bufferBytes: 77 });
-  assert.deepEqual(offerOf(share, false, 77), { bytesPerSecond: 1_000_000, bufferBytes: 77 });
-  assert.equal(offerOf(shareOf(on, { lineRate: 6_000_000 }, 0), false, 77).bytesPerSecond, 3_000_000);
-});
+const traffic = fc.array(
+  fc.record({
+    own: fc.option(fc.double({ min: 0, max: 1.2, noNaN: true }), { nil: undefined, freq: 10 }),
+    ownUp: fc.double({ min: 0, max: 1.2, noNaN: true }),
+    allowed: fc.double({ min: 0, max: 1, noNaN: true }),
+  }),
+  { minLength: 1, maxLength: 80 },
+);
 
-test('offers together are never more than policy allows', () => {
-  const rate = fc.option(fc.integer({ min: 0, max: 1e9 }), { nil: undefined });
+test('never over policy, and the household first, whatever the traffic', () => {
   fc.assert(
-    fc.property(
-      fc.boolean(),
-      fc.double({ min: 0, max: 100, noNaN: true }),
-      rate,
-      rate,
-      fc.nat(50),
-      (enabled, sharePercent, ceiling, lineRate, active) => {
-        const share = shareOf({ enabled, sharePercent, rate: ceiling }, { lineRate }, active);
-        const allowed = Math.min(
-          lineRate === undefined ? Infinity : lineRate * (sharePercent / 100),
-          ceiling ?? Infinity,
-        );
-        assert.ok(Number.isFinite(share.total));
-        assert.ok(share.total <= allowed);
-        assert.ok(active * offerOf(share, true, 1).bytesPerSecond <= share.total);
-        assert.ok((active + 1) * offerOf(share, false, 1).bytesPerSecond <= share.total);
-        assert.equal(share.reason === 'lending', share.total > 0);
-      },
-    ),
+    fc.property(traffic, (steps) => {
+      const sharing = new Sharing();
+      const upLine = LINE / 10;
+      for (const { own, ownUp, allowed } of steps) {
+        const up = { line: upLine, own: ownUp * upLine, lendable: upLine };
+        const total = sharing.step(own === undefined ? undefined : own * LINE, {
+          lendable: allowed * LINE,
+          up,
+        });
+        assert.ok(total >= 0 && total <= allowed * LINE);
+        if (own !== undefined && own > CHATTER) assert.ok(total <= Math.max(0, LINE * (1 - own)));
+        if (own === undefined) assert.ok(total <= LINE * UNMEASURED);
+        if (ownUp > CHATTER) assert.ok(total <= Math.max(0, upLine * (1 - ownUp)) / UP_COST);
+      }
+    }),
+  );
+});
+
+test('it settles under steady input, and is never stuck under what the household leaves', () => {
+  fc.assert(
+    fc.property(traffic, fc.double({ min: 0, max: 1, noNaN: true }), (steps, own) => {
+      const sharing = new Sharing();
+      for (const each of steps) sharing.step(each.own === undefined ? undefined : each.own * LINE);
+      const settled = sharing.run(HOLD_MS + 1_000 + RAMP_MS, own * LINE);
+      for (let i = 0; i < 50; i += 1) assert.equal(sharing.step(own * LINE), settled);
+      if (own <= 0.7) assert.ok(settled >= LINE * (0.94 - own * 1.25) * 0.95);
+    }),
   );
 });

@@ -1,0 +1,101 @@
+/**
+ * Lending, in the words of the API: what the steward has, shown, and what was asked for, as the overrides it makes.
+ * Pure. Used by the household's desk. What a key may hold is not judged here, but by the policy.
+ */
+import type { BytesPerSecond, Milliseconds } from '../core/units.ts';
+import type { Measured } from '../lending/meter.ts';
+import type { Directions, Pause } from '../lending/policy.ts';
+import { LEND_KEYS, type Overrides, type SettingValue, settingsOf } from '../lending/settings.ts';
+import type { LendNow } from '../lending/steward.ts';
+import type { Neighbour } from '../neighbours/book.ts';
+import type { Lending, LendNeighbourRequest, LendRequest } from './schema.ts';
+
+export const measuredBy = (measured: Measured): Lending['line']['measuredBy'] =>
+  measured.kind === 'rates' ? measured.from : 'nothing';
+
+export function shownLending(now: LendNow, neighbours: readonly Pick<Neighbour, 'id' | 'name'>[]): Lending {
+  const { overrides, allowance, lent, usage, measured, capacity, interfaces, isGateway, lineConfigured } =
+    now;
+  const settings = settingsOf(now.configured, overrides);
+  const own = measured.kind === 'rates' ? measured.own : { down: undefined, up: undefined };
+  return {
+    bytesPerSecond: lent.total,
+    reason: lent.reason,
+    words: lent.words,
+    ...(allowance.until === undefined ? {} : { until: allowance.until }),
+    allowed: finite(now.lendable),
+    settings: LEND_KEYS.map((key) => {
+      const value = settings[key];
+      return {
+        key,
+        ...(value === undefined ? {} : { value: typeof value === 'object' ? [...value] : value }),
+        from: Object.hasOwn(overrides.set, key) ? ('set' as const) : ('configuration' as const),
+      };
+    }),
+    pause: { ...overrides.pause },
+    usage: { dayBytes: usage.all.day, monthBytes: usage.all.month },
+    line: {
+      interfaces: [...interfaces],
+      measuredBy: measuredBy(measured),
+      weak: !isGateway || measuredBy(measured) !== 'counters',
+      capacity: finite(capacity),
+      learned: {
+        down: lineConfigured.down === undefined && capacity.down !== undefined,
+        up: lineConfigured.up === undefined && capacity.up !== undefined,
+      },
+      own: finite(own),
+    },
+    neighbours: neighbours.map(({ id, name }) => {
+      const used = usage.of(id);
+      const { allowed, weight, words } = lent.terms(id);
+      const set = Object.entries(overrides.neighbours[id] ?? {}).filter(([, value]) => value !== undefined);
+      return {
+        name,
+        id,
+        allowed,
+        weight,
+        words,
+        dayBytes: used.day,
+        monthBytes: used.month,
+        set: Object.fromEntries(set) as Record<string, SettingValue & (boolean | number)>,
+      };
+    }),
+  };
+}
+
+/** What was set live, after what is asked for. */
+export function changed(before: Overrides, { set, pause }: LendRequest, wall: Milliseconds): Overrides {
+  return {
+    ...before,
+    set: merged(before.set, set ?? {}),
+    pause: pause === undefined ? before.pause : pauseOf(pause, wall),
+  };
+}
+
+/** The same for that neighbour. */
+export function changedFor(before: Overrides, id: string, { set }: LendNeighbourRequest): Overrides {
+  const { [id]: terms = {}, ...others } = before.neighbours;
+  const next = merged(terms, set);
+  return { ...before, neighbours: Object.keys(next).length === 0 ? others : { ...others, [id]: next } };
+}
+
+function merged(before: object, change: Readonly<Record<string, unknown>>): Record<string, SettingValue> {
+  const entries = Object.entries({ ...before, ...change }).filter(([, value]) => value !== null);
+  return Object.fromEntries(entries) as Record<string, SettingValue>;
+}
+
+function pauseOf(asked: NonNullable<LendRequest['pause']>, wall: Milliseconds): Pause {
+  if (asked === 'no') return { kind: 'none' };
+  return asked === 'for_good' ? { kind: 'for_good' } : { kind: 'until', until: wall + asked.forMs };
+}
+
+function finite(both: Directions<BytesPerSecond | undefined>): {
+  down?: BytesPerSecond;
+  up?: BytesPerSecond;
+} {
+  const known = (rate: BytesPerSecond | undefined): rate is BytesPerSecond => Number.isFinite(rate);
+  return {
+    ...(known(both.down) ? { down: both.down } : {}),
+    ...(known(both.up) ? { up: both.up } : {}),
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * The line watched: reads the texts of /proc/net and hands the counters of the interfaces that lead to the Internet to
+ * the meter. Asked by the steward. They are read at once and not by promises: the kernel makes them in microseconds.
+ * It must never throw: where there is nothing to be read, it says so.
+ */
+import { readFileSync } from 'node:fs';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+import type { Clock } from '../core/clock.ts';
+import type { Milliseconds } from '../core/units.ts';
+import { type Counters, defaultInterface4, defaultInterface6, interfaceCounters } from './counters.ts';
+
+/** Routes change seldom. */
+const ROUTES_EVERY_MS: Milliseconds = 1_000;
+
+/** The text of a file below /proc; undefined when there is none. */
+export type ReadProc = (file: string) => string | undefined;
+
+export interface LineWatchOptions {
+  /** `auto`: those of the default routes; `none`: no counters are read; else its name. */
+  readonly interface: string;
+  readonly clock: Clock;
+  /** Default: those of this machine. */
+  readonly read?: ReadProc;
+  /** Default: those of this machine. */
+  readonly addresses?: () => NodeJS.Dict<Pick<NetworkInterfaceInfo, 'address'>[]>;
+}
+
+export class LineWatch {
+  readonly #options: LineWatchOptions;
+  readonly #read: ReadProc;
+  #names: readonly string[] = [];
+  #namesAt: Milliseconds | undefined;
+  #everFound = false;
+
+  constructor(options: LineWatchOptions) {
+    this.#options = options;
+    this.#read = options.read ?? readProc;
+  }
+
+  /** The interfaces that lead to the Internet, as they were found last. */
+  get interfaces(): readonly string[] {
+    return this.#names;
+  }
+
+  /** This machine passes on what others send: it is likely to see all that the household does. */
+  get isGateway(): boolean {
+    return ['/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv6/conf/all/forwarding'].some(
+      (file) => this.#read(file)?.trim() === '1',
+    );
+  }
+
+  /**
+   * Whether who connects to these addresses of ours comes over the line's own interface. Of an address that stands for
+   * all, it is taken to be so on a machine that is no gateway: it has one interface, mostly.
+   */
+  carries(addresses: readonly string[]): boolean {
+    const own = (this.#options.addresses ?? networkInterfaces)();
+    const here = new Set(this.#names.flatMap((name) => (own[name] ?? []).map(({ address }) => address)));
+    const forAll = addresses.some((address) => /^[0:.]+$/.test(address));
+    return addresses.some((address) => here.has(address)) || (forAll && !this.isGateway);
+  }
+
+  /** Undefined where the machine has no counters, or none are to be read; empty when no interface leads out any more. */
+  counters(): ReadonlyMap<string, Counters> | undefined {
+    if (this.#options.interface === 'none') return undefined;
+    const text = this.#read('/proc/net/dev');
+    if (text === undefined) return undefined;
+    this.#find();
+    // On a machine that never had a way out there is nothing to go by; one that lost it is another matter.
+    if (this.#names.length === 0 && !this.#everFound) return undefined;
+    const all = interfaceCounters(text);
+    return new Map(
+      this.#names.flatMap((name) => {
+        const found = all.get(name);
+        return found === undefined ? [] : [[name, found] as const];
+      }),
+    );
+  }
+
+  #find(): void {
+    const { clock, interface: chosen } = this.#options;
+    if (chosen !== 'auto') {
+      this.#names = [chosen];
+      this.#everFound = true;
+      return;
+    }
+    if (this.#namesAt !== undefined && clock.now() - this.#namesAt < ROUTES_EVERY_MS) return;
+    this.#namesAt = clock.now();
+    const found = [
+      defaultInterface4(this.#read('/proc/net/route') ?? ''),
+      defaultInterface6(this.#read('/proc/net/ipv6_route') ?? ''),
+    ].filter((name) => name !== undefined);
+    this.#names = [...new Set(found)].sort();
+    this.#everFound ||= this.#names.length > 0;
+  }
+}
+
+function readProc(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    // Another system than Linux, or a closed one: the meter goes by the daemon's own traffic.
+    return undefined;
+  }
+}

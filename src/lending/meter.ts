@@ -1,0 +1,212 @@
+/**
+ * The meter: what the line carries, what of it is lent, and so what the household itself wants; and what the line can
+ * carry, learnt from what it did carry. Pure: readings in, rates out. The steward hands it a reading several times a
+ * second while something is lent.
+ *
+ *     own = what the interface counted - what was lent, with the headers that it came in
+ *
+ * Lent bytes are counted when the relay passes them on, a moment after the interface has seen them: they wait in the
+ * kernel. That much more than was lent is forgiven (`ahead`), and taken back when the relay has caught up. It must
+ * never take what is not known for nothing: a reading that can't be right says so.
+ */
+import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
+import { KIB } from '../core/units.ts';
+import { type Counters, counted } from './counters.ts';
+import type { Directions } from './policy.ts';
+
+/** Packets and TLS add so much to what is lent, on the wire. */
+export const WIRE_OVERHEAD = 1.07;
+/** What comes down is acknowledged going up: so much of it. */
+export const ACK_SHARE = 0.025;
+/** How long lent bytes may wait in the kernel before they are taken for the household's. */
+export const AHEAD_MS: Milliseconds = 150;
+const AHEAD_MIN: Bytes = 64 * KIB;
+/** A rate is that of at least so long: packets come in bursts. */
+export const RATE_OVER_MS: Milliseconds = 90;
+/** A line has shown what it can carry when it did so for this long. */
+export const LEARN_OVER_MS: Milliseconds = 1_000;
+/** Less is chatter, and says nothing about a line. */
+export const LEARN_LEAST: BytesPerSecond = 125_000;
+/** No line sold carries much less up. */
+const UP_OF_DOWN = 0.1;
+/** What was learnt and is not seen again is forgotten by half in this time. */
+export const LEARN_HALF_LIFE_MS: Milliseconds = 14 * 86_400_000;
+
+/** What is known at one time; the counts only grow. */
+export interface Reading {
+  /** Monotonic. */
+  readonly at: Milliseconds;
+  /** By name, of the interfaces that lead to the Internet; undefined where there are none to be read. */
+  readonly interfaces: ReadonlyMap<string, Counters> | undefined;
+  /** Carried for borrowers, both directions, since the start. */
+  readonly lentBytes: Bytes;
+  /** What the daemon itself fetched for the household, since the start. */
+  readonly ownBytes: Bytes;
+  /** What the borrowers may have at most at the moment. */
+  readonly lentRate: BytesPerSecond;
+}
+
+export interface MeterSettings {
+  /** Borrowers are reached over the line's own interface: what is lent goes through it twice. */
+  readonly linkOnLine: boolean;
+}
+
+/** Why a reading says nothing. */
+export type LineFault =
+  /** No interface leads to the Internet any more. */
+  | 'no_route'
+  /** Other interfaces than before. */
+  | 'interface_changed'
+  /** A counter jumped, or began anew. */
+  | 'counters_jumped';
+
+export type Measured =
+  /** Not two readings yet. */
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'fault'; readonly fault: LineFault }
+  | {
+      readonly kind: 'rates';
+      /** From the interfaces, or only what the daemon itself has seen. */
+      readonly from: 'counters' | 'own_traffic';
+      readonly total: Directions<BytesPerSecond>;
+      readonly own: Directions<BytesPerSecond>;
+    };
+
+export interface MeterState {
+  /** The reading that the next rates begin at. */
+  readonly since: Reading | undefined;
+  /** Lent bytes that are taken to wait in the kernel. */
+  readonly ahead: Directions<Bytes>;
+  readonly measured: Measured;
+  readonly learning: { readonly since: Milliseconds; readonly bytes: Directions<Bytes> } | undefined;
+  /** What the line was seen to carry; 0 while nothing is known. */
+  readonly learned: Directions<BytesPerSecond>;
+  readonly learnedAt: Milliseconds;
+}
+
+const NONE: Directions<number> = { down: 0, up: 0 };
+
+export const NEW_METER: MeterState = {
+  since: undefined,
+  ahead: NONE,
+  measured: { kind: 'nothing' },
+  learning: undefined,
+  learned: NONE,
+  learnedAt: 0,
+};
+
+/** The meter after that reading. One that comes too soon after the one before changes nothing. */
+export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: MeterSettings): MeterState {
+  const { since } = state;
+  if (since === undefined) return { ...state, since: reading, learnedAt: reading.at };
+  const elapsed = reading.at - since.at;
+  if (elapsed < RATE_OVER_MS) return state;
+  const began = { ...state, since: reading, ahead: NONE, learning: undefined };
+  const fault = (why: LineFault): MeterState => ({ ...began, measured: { kind: 'fault', fault: why } });
+
+  const lent = Math.max(0, reading.lentBytes - since.lentBytes);
+  const ownBytes = Math.max(0, reading.ownBytes - since.ownBytes);
+  const perSecond = (bytes: Bytes): BytesPerSecond => (bytes * 1000) / elapsed;
+  if (reading.interfaces === undefined) {
+    if (since.interfaces !== undefined) return fault('no_route');
+    const own = { down: perSecond(ownBytes * WIRE_OVERHEAD), up: 0 };
+    const total = { down: own.down + perSecond(lent * WIRE_OVERHEAD), up: 0 };
+    return learnt({ ...began, measured: { kind: 'rates', from: 'own_traffic', total, own } }, state, {
+      at: reading.at,
+      bytes: { down: (total.down * elapsed) / 1000, up: 0 },
+      elapsed,
+    });
+  }
+  if (reading.interfaces.size === 0) return fault('no_route');
+  if (since.interfaces === undefined || !sameNames(since.interfaces, reading.interfaces)) {
+    // Another line: what was learnt of the one before is not true of it.
+    return { ...fault('interface_changed'), learned: NONE };
+  }
+  const bytes = carried(since.interfaces, reading.interfaces, elapsed);
+  if (bytes === undefined) return fault('counters_jumped');
+  const down = ownOf(bytes.down, lent * WIRE_OVERHEAD, state.ahead.down, aheadMax(reading.lentRate));
+  const lentUp = lent * (linkOnLine ? WIRE_OVERHEAD : ACK_SHARE);
+  const upMax = aheadMax(reading.lentRate * (linkOnLine ? 1 : ACK_SHARE));
+  const up = ownOf(bytes.up, lentUp, state.ahead.up, upMax);
+  const own = { down: Math.max(perSecond(down.own), perSecond(ownBytes)), up: perSecond(up.own) };
+  const total = { down: perSecond(bytes.down), up: perSecond(bytes.up) };
+  const measured: Measured = { kind: 'rates', from: 'counters', total, own };
+  return learnt({ ...began, ahead: { down: down.ahead, up: up.ahead }, measured }, state, {
+    at: reading.at,
+    bytes,
+    elapsed,
+  });
+}
+
+/**
+ * What the line can carry: as configured, else as learnt; undefined while nothing is known. Up, what was seen is mostly
+ * acknowledgements and says little: it is taken for a tenth of down until it was more.
+ */
+export function capacityOf(
+  configured: Directions<BytesPerSecond | undefined>,
+  { learned }: MeterState,
+): Directions<BytesPerSecond | undefined> {
+  const known = (rate: BytesPerSecond): BytesPerSecond | undefined => (rate > 0 ? rate : undefined);
+  const down = configured.down ?? known(learned.down);
+  const up = configured.up ?? (down === undefined ? undefined : Math.max(learned.up, down * UP_OF_DOWN));
+  return { down, up };
+}
+
+/** Nothing is forgiven when nothing may be lent. */
+const aheadMax = (rate: BytesPerSecond): Bytes => (rate > 0 ? AHEAD_MIN + (rate * AHEAD_MS) / 1000 : 0);
+
+/** The household's part of `total`, and how many lent bytes are taken to wait in the kernel now. */
+function ownOf(
+  total: Bytes,
+  lent: Bytes,
+  ahead: Bytes,
+  most: Bytes,
+): { readonly own: Bytes; readonly ahead: Bytes } {
+  const more = total - lent;
+  if (more <= 0) return { own: 0, ahead: Math.max(0, ahead + more) };
+  const forgiven = Math.min(more, Math.max(0, most - ahead));
+  return { own: more - forgiven, ahead: ahead + forgiven };
+}
+
+function carried(
+  before: ReadonlyMap<string, Counters>,
+  after: ReadonlyMap<string, Counters>,
+  elapsed: Milliseconds,
+): Directions<Bytes> | undefined {
+  let down = 0;
+  let up = 0;
+  for (const [name, { rx, tx }] of after) {
+    const was = before.get(name);
+    const received = was === undefined ? undefined : counted(was.rx, rx, elapsed);
+    const sent = was === undefined ? undefined : counted(was.tx, tx, elapsed);
+    if (received === undefined || sent === undefined) return undefined;
+    down += received;
+    up += sent;
+  }
+  return { down, up };
+}
+
+function learnt(
+  next: MeterState,
+  { learning, learned, learnedAt }: MeterState,
+  sample: { readonly at: Milliseconds; readonly bytes: Directions<Bytes>; readonly elapsed: Milliseconds },
+): MeterState {
+  const since = learning?.since ?? sample.at - sample.elapsed;
+  const down = (learning?.bytes.down ?? 0) + sample.bytes.down;
+  const up = (learning?.bytes.up ?? 0) + sample.bytes.up;
+  const elapsed = sample.at - since;
+  if (elapsed < LEARN_OVER_MS) return { ...next, learning: { since, bytes: { down, up } } };
+  const faded = 0.5 ** ((sample.at - learnedAt) / LEARN_HALF_LIFE_MS);
+  const peak = (before: BytesPerSecond, bytes: Bytes): BytesPerSecond => {
+    const rate = (bytes * 1000) / elapsed;
+    return Math.max(before * faded, rate >= LEARN_LEAST ? rate : 0);
+  };
+  return {
+    ...next,
+    learned: { down: peak(learned.down, down), up: peak(learned.up, up) },
+    learnedAt: sample.at,
+  };
+}
+
+const sameNames = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean =>
+  a.size === b.size && [...a.keys()].every((name) => b.has(name));

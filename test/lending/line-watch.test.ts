@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LineWatch } from '../../src/lending/line-watch.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+const DEV = '  wan: 5 0 0 0 0 0 0 0 6 0 0 0 0 0 0 0\n lan: 1 0 0 0 0 0 0 0 2 0 0 0 0 0 0 0\n';
+const ROUTE = 'Iface\nwan\t00000000\t0\t0003\t0\t0\t0\t00000000\n';
+
+function watch(files: Record<string, string>, chosen = 'auto') {
+  const clock = new FakeClock();
+  const addresses = () => ({ wan: [{ address: '192.0.2.7' }], lan: [{ address: '192.168.1.1' }] });
+  const made = new LineWatch({ interface: chosen, clock, read: (file) => files[file], addresses });
+  return { clock, made };
+}
+
+test('the counters are those of the interface of the default route, found by itself', () => {
+  const files: Record<string, string> = { '/proc/net/dev': DEV, '/proc/net/route': ROUTE };
+  const { clock, made } = watch(files);
+  assert.deepEqual([...(made.counters() ?? [])], [['wan', { rx: 5n, tx: 6n }]]);
+  files['/proc/net/route'] = '';
+  clock.advance(1_000);
+  assert.equal(made.counters()?.size, 0);
+});
+
+test('a name is taken as it is; without counters, or a way out that ever was, there is nothing to go by', () => {
+  const { made } = watch({ '/proc/net/dev': DEV }, 'lan');
+  assert.deepEqual([...(made.counters()?.keys() ?? [])], ['lan']);
+  assert.equal(watch({ '/proc/net/dev': DEV }).made.counters(), undefined);
+  assert.equal(watch({ '/proc/net/route': ROUTE }).made.counters(), undefined);
+  assert.equal(watch({ '/proc/net/dev': DEV, '/proc/net/route': ROUTE }, 'none').made.counters(), undefined);
+});
+
+test('whether neighbours come over the line’s interface, and whether this is the gateway', () => {
+  const files: Record<string, string> = { '/proc/net/dev': DEV, '/proc/net/route': ROUTE };
+  const { made } = watch(files);
+  made.counters();
+  assert.equal(made.carries(['192.168.1.1']), false);
+  assert.equal(made.carries(['192.0.2.7']), true);
+  assert.equal(made.isGateway, false);
+  assert.equal(made.carries(['0.0.0.0']), true);
+  files['/proc/sys/net/ipv4/ip_forward'] = '1\n';
+  assert.equal(made.isGateway, true);
+  assert.equal(made.carries(['0.0.0.0', '::']), false);
+});
+
+test('on this machine it reads what there is, and never throws', () => {
+  const counters = new LineWatch({ interface: 'auto', clock: new FakeClock() }).counters();
+  assert.ok(counters === undefined || counters.size > 0);
+});

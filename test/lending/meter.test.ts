@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import type { Counters } from '../../src/lending/counters.ts';
+import {
+  ACK_SHARE,
+  AHEAD_MS,
+  capacityOf,
+  LEARN_HALF_LIFE_MS,
+  type MeterState,
+  meterStep,
+  NEW_METER,
+  type Reading,
+  WIRE_OVERHEAD,
+} from '../../src/lending/meter.ts';
+
+const STEP_MS = 100;
+
+/** A line on which, in each step, so much is the household's, and so much is lent, in bytes. */
+class Line {
+  state: MeterState = NEW_METER;
+  at = 0;
+  rx = 2n ** 32n - 1_000_000n;
+  tx = 0n;
+  lent = 0;
+  own = 0;
+  name: string | undefined = 'wan';
+  readonly linkOnLine: boolean;
+  rate = 5e6;
+
+  constructor(linkOnLine = false) {
+    this.linkOnLine = linkOnLine;
+    this.read();
+  }
+
+  read(): MeterState {
+    const counters = new Map<string, Counters>();
+    if (this.name !== undefined) counters.set(this.name, { rx: this.rx, tx: this.tx });
+    return this.take({ interfaces: counters });
+  }
+
+  take(other: Partial<Reading>): MeterState {
+    const reading = { at: this.at, lentBytes: this.lent, ownBytes: this.own, lentRate: this.rate };
+    this.state = meterStep(
+      this.state,
+      { ...reading, interfaces: undefined, ...other },
+      { linkOnLine: this.linkOnLine },
+    );
+    return this.state;
+  }
+
+  step(own: number, lent: number, { arrived = lent, ms = STEP_MS } = {}): MeterState {
+    this.at += ms;
+    this.lent += lent;
+    this.rx += BigInt(Math.round(own + arrived * WIRE_OVERHEAD));
+    this.tx += BigInt(Math.round(arrived * ACK_SHARE + (this.linkOnLine ? lent * WIRE_OVERHEAD : 0)));
+    return this.read();
+  }
+
+  own_(): number {
+    const { measured } = this.state;
+    assert.equal(measured.kind, 'rates');
+    return measured.kind === 'rates' ? measured.own.down : Number.NaN;
+  }
+}
+
+test('what the household wants is what is not lent, at once', () => {
+  const line = new Line();
+  line.step(0, 500_000);
+  assert.equal(line.own_(), 0);
+  line.rate = 0;
+  line.step(200_000, 0);
+  assert.equal(line.own_(), 2_000_000);
+  line.step(0, 0);
+  assert.equal(line.own_(), 0);
+});
+
+test('lent bytes that wait in the kernel are not taken for the household’s', () => {
+  const line = new Line();
+  const span = (line.rate * AHEAD_MS) / 1000;
+  for (let i = 0; i < 20; i += 1) {
+    // They come in one burst, and are passed on in its time and the next.
+    line.step(0, span / 2, { arrived: span });
+    assert.equal(line.own_(), 0);
+    line.step(0, span / 2, { arrived: 0 });
+    assert.equal(line.own_(), 0);
+  }
+});
+
+test('a household that wants a quarter of the line is noticed within 300 ms, however much is lent', () => {
+  const line = new Line();
+  const perStep = (line.rate * STEP_MS) / 1000;
+  for (let i = 0; i < 10; i += 1) line.step(0, perStep);
+  for (let i = 0; i < 3; i += 1) line.step(perStep, perStep);
+  assert.ok(line.own_() > 0);
+});
+
+test('over time what is forgiven is bounded', () => {
+  const amounts = fc.array(fc.record({ own: fc.nat(1e6), lent: fc.nat(5e5) }), {
+    minLength: 1,
+    maxLength: 60,
+  });
+  fc.assert(
+    fc.property(amounts, (steps) => {
+      const line = new Line();
+      let own = 0;
+      let seen = 0;
+      for (const each of steps) {
+        line.step(each.own, each.lent);
+        own += each.own;
+        seen += (line.own_() * STEP_MS) / 1000;
+      }
+      assert.ok(own - seen <= 64 * 1024 + (line.rate * AHEAD_MS) / 1000 + 2 * steps.length);
+      assert.ok(seen - own <= 2 * steps.length);
+    }),
+  );
+});
+
+test('over one interface for both, what goes to the borrower is not the household’s', () => {
+  const line = new Line(true);
+  for (let i = 0; i < 10; i += 1) line.step(0, 500_000);
+  const { measured } = line.state;
+  assert.ok(measured.kind === 'rates' && measured.own.up === 0 && measured.total.up > 5_000_000);
+});
+
+test('a line is learnt by what it has carried for a second, each direction by itself', () => {
+  const line = new Line();
+  line.step(10_000_000, 0);
+  assert.deepEqual(capacityOf({ down: undefined, up: undefined }, line.state), {
+    down: undefined,
+    up: undefined,
+  });
+  for (let i = 0; i < 10; i += 1) line.step(500_000, 0);
+  const { down = 0, up } = capacityOf({ down: undefined, up: undefined }, line.state);
+  assert.ok(down > 5_000_000 && down < 15_000_000);
+  assert.equal(up, down / 10);
+  assert.deepEqual(capacityOf({ down: 1, up: 2 }, line.state), { down: 1, up: 2 });
+  line.step(0, 0, { ms: LEARN_HALF_LIFE_MS });
+  assert.ok(
+    Math.abs((capacityOf({ down: undefined, up: undefined }, line.state).down ?? 0) - down / 2) < down / 50,
+  );
+});
+
+test('a reading that can not be right says so, and the next goes on from it', () => {
+  const line = new Line();
+  line.step(500_000, 0);
+  line.rx = 10n ** 15n;
+  line.step(0, 0);
+  assert.deepEqual(line.state.measured, { kind: 'fault', fault: 'counters_jumped' });
+  line.step(500_000, 0);
+  assert.equal(line.state.measured.kind, 'rates');
+  line.name = 'wwan';
+  line.step(500_000, 0);
+  assert.deepEqual(line.state.measured, { kind: 'fault', fault: 'interface_changed' });
+  assert.deepEqual(line.state.learned, { down: 0, up: 0 });
+  line.name = undefined;
+  line.step(0, 0);
+  assert.deepEqual(line.state.measured, { kind: 'fault', fault: 'no_route' });
+});
+
+test('without counters it goes by what the daemon itself fetches', () => {
+  const line = new Line();
+  line.state = NEW_METER;
+  line.take({});
+  line.at += 1000;
+  line.own += 1_000_000;
+  const { measured } = line.take({});
+  assert.ok(measured.kind === 'rates' && measured.from === 'own_traffic');
+  assert.equal(Math.round(measured.own.down), 1_000_000 * WIRE_OVERHEAD);
+});
+
+test('readings too close together are taken as one', () => {
+  const line = new Line();
+  line.step(0, 0, { ms: 10 });
+  assert.equal(line.state.measured.kind, 'nothing');
+  line.step(500_000, 0, { ms: 90 });
+  assert.equal(line.state.measured.kind, 'rates');
+});
