@@ -9,6 +9,7 @@ import { LinepoolError } from '../core/errors.ts';
 import { failureOf } from './failure.ts';
 import type { GetFlags } from './get/options.ts';
 import type { OpenEngine } from './get/seam.ts';
+import { addLendCommands } from './lend-commands.ts';
 import type { PlaceFlags } from './places.ts';
 import type { ReadFlags } from './read.ts';
 import type { SteerFlags } from './steer.ts';
@@ -65,6 +66,7 @@ function buildProgram(rooms: Rooms, clock: Clock): Command {
   addDaemonCommands(program, rooms, clock);
   addReadingCommands(program, clock);
   addSteeringCommands(program);
+  addLendCommands(program, withJson, print);
   addConfigCommands(program);
   addGet(program, rooms, clock);
   addDemo(program, rooms);

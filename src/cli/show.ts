@@ -35,6 +35,7 @@ export function showStatus(status: Status, now: Milliseconds): string[] {
         ? `${lending.sharePercent} % of the line${cap === undefined ? '' : `, at most ${formatRate(cap)}`}: ${lent}`
         : 'off',
     ],
+    ...(lending.words === undefined || lending.words === '' ? [] : [['', lending.words] as const]),
     ['Memory', formatBytes(memory.rssBytes)],
   ]);
 }

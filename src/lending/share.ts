@@ -65,6 +65,8 @@ interface Seen {
 
 interface DirectionState {
   readonly granted: BytesPerSecond;
+  /** The household leaves less than policy allows. */
+  readonly wanted: boolean;
   /** Demand of the last `HOLD_MS`, each higher than those after it, oldest first. */
   readonly seen: readonly Seen[];
   /** Until when it counts as growing. */
@@ -81,7 +83,7 @@ export interface ShareState {
   readonly unmeasured: boolean;
 }
 
-const BEGINNING: DirectionState = { granted: 0, seen: [], growingUntil: 0 };
+const BEGINNING: DirectionState = { granted: 0, wanted: false, seen: [], growingUntil: 0 };
 
 /** Begins at nothing lent; the first step may give all that is left. */
 export const NEW_SHARE: ShareState = {
@@ -108,7 +110,7 @@ export function shareStep(
     at,
     directions: { down, up },
     total: lent,
-    yielding: lent < allowed,
+    yielding: down.wanted || (up.wanted && lent < allowed),
     unmeasured: measured.down.own === undefined || measured.up.own === undefined,
   };
 }
@@ -120,7 +122,8 @@ function directionStep(
   { line, own, lendable }: Measurement,
 ): DirectionState {
   // A direction that nothing bounds and of which nothing is known.
-  if (lendable === Number.POSITIVE_INFINITY && line === undefined) return { ...state, granted: lendable };
+  if (lendable === Number.POSITIVE_INFINITY && line === undefined)
+    return { ...state, granted: lendable, wanted: false };
   // Of a line that is not known, what may be lent is all that is known to be there.
   const carries = line ?? lendable;
   const before = state.seen.filter((one) => at - one.at < HOLD_MS);
@@ -134,6 +137,7 @@ function directionStep(
   const bounded = own === undefined ? Math.min(target, Math.min(lendable, carries) * UNMEASURED) : target;
   return {
     granted: stepped(state.granted, bounded, Math.min(lendable, carries), elapsed),
+    wanted: target < Math.min(lendable, carries),
     seen,
     growingUntil,
   };

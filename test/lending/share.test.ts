@@ -74,7 +74,10 @@ test('after the demand has ended it is back at the ceiling within 3 s, and not b
   sharing.run(2_000, LINE);
   assert.equal(sharing.state.total, 0);
   assert.equal(sharing.run(HOLD_MS - STEP_MS, 0), 0);
-  assert.equal(sharing.run(RAMP_MS + 2 * STEP_MS, 0), LINE);
+  assert.equal(sharing.state.yielding, true);
+  sharing.step(0);
+  assert.equal(sharing.state.yielding, false);
+  assert.equal(sharing.run(RAMP_MS + STEP_MS, 0), LINE);
   assert.ok(HOLD_MS + RAMP_MS + STEP_MS <= 3_000);
 });
 
