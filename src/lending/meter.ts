@@ -21,8 +21,8 @@ export const ACK_SHARE = 0.025;
 /** How long lent bytes may wait in the kernel before they are taken for the household's. */
 export const AHEAD_MS: Milliseconds = 150;
 const AHEAD_MIN: Bytes = 64 * KIB;
-/** A rate is that of at least so long: packets come in bursts. */
-export const RATE_OVER_MS: Milliseconds = 90;
+/** A rate is that of at least so long: packets come in bursts. Under the time between two looks, as timers are early too. */
+export const RATE_OVER_MS: Milliseconds = 45;
 /** A line has shown what it can carry when it did so for this long. */
 export const LEARN_OVER_MS: Milliseconds = 1_000;
 /** Less is chatter, and says nothing about a line. */

@@ -1,0 +1,86 @@
+/**
+ * What a lender says is what its neighbour gets, live: real daemons, real commands, real transfers over shaped lines.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { ControlClient } from '../../src/control/client.ts';
+import type { Lending } from '../../src/control/schema.ts';
+import type { Household } from '../../src/demo/household.ts';
+import type { Neighbourhood } from '../../src/demo/neighbourhood.ts';
+import {
+  neighbourOf,
+  type Origins,
+  plan,
+  startDownload,
+  startHouseholds,
+  startOrigins,
+  untilOffering,
+} from '../support/household.ts';
+import { until } from '../support/until.ts';
+
+const SIZE = 12_000_000;
+
+describe('lending is changed live', { concurrency: false }, () => {
+  let origins: Origins;
+  let here: Neighbourhood;
+  let borrower: Household;
+  let lender: Household;
+
+  before(async () => {
+    origins = await startOrigins();
+    here = await startHouseholds([plan('A'), plan('B')], origins);
+    [borrower, lender] = here.households as [Household, Household];
+  });
+  after(async () => {
+    await here[Symbol.asyncDispose]();
+    await origins[Symbol.asyncDispose]();
+  });
+
+  const offered = async (): Promise<number> => (await neighbourOf(borrower, 'B')).offer?.bytesPerSecond ?? 0;
+  const untilOffered = (what: string, rate: number): Promise<void> =>
+    until(`B offers ${what}`, async () => Math.abs((await offered()) - rate) <= 1);
+
+  test('a share and a ceiling are offered as they are set', async () => {
+    await lender.runJson('lend', 'set', 'share_percent', '25');
+    await untilOffered('a quarter of its line', 1_000_000);
+    await lender.runJson('lend', 'set', 'rate', '4 Mbit/s');
+    await untilOffered('its ceiling', 500_000);
+    await lender.runJson('lend', 'unset', 'rate');
+    await lender.runJson('lend', 'unset', 'share_percent');
+    await untilOffered('all as it was', 4_000_000);
+  });
+
+  test('a pause in the midst of a download cuts what runs; the download goes on, and what was carried is counted', async () => {
+    const download = startDownload(borrower, here.ports.http, SIZE);
+    await download.untilBrought('B', 500_000);
+    const paused = await lender.runJson<Lending>('lend', 'pause');
+    assert.equal(paused.bytesPerSecond, 0);
+    assert.equal(paused.reason, 'paused');
+    assert.equal((await ControlClient.find(lender.stateDir).status()).lending.connections, 0);
+    const { bytes } = await download.fetched;
+    assert.equal(bytes, SIZE);
+    const { usage } = await lender.runJson<Lending>('lend', 'resume');
+    assert.ok(usage.dayBytes >= 500_000 && usage.dayBytes < SIZE);
+    await untilOffering(borrower, 'B');
+  });
+
+  test('one neighbour may not borrow; it is offered nothing until it may', async () => {
+    await lender.runJson('lend', 'neighbour', 'A', '--deny');
+    await untilOffered('nothing', 0);
+    await lender.runJson('lend', 'neighbour', 'A', '--allow');
+    await untilOffering(borrower, 'B');
+  });
+
+  test('what was set, and what was used, is known after a kill', async () => {
+    const before = await lender.runJson<Lending>('lend', 'set', 'rate', '4 Mbit/s');
+    await lender.kill();
+    await lender.restart();
+    const after = await lender.runJson<Lending>('lend', 'show');
+    assert.deepEqual(
+      after.settings.find(({ key }) => key === 'rate'),
+      { key: 'rate', value: 500_000, from: 'set' },
+    );
+    assert.equal(after.bytesPerSecond, 500_000);
+    assert.deepEqual(after.usage, before.usage);
+  });
+});
