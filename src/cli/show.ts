@@ -25,6 +25,9 @@ export function showStatus(status: Status, now: Milliseconds): string[] {
         ? 'not known yet'
         : `${formatRate(rate)} down (${line.learned ? 'learnt' : 'configured'})`,
     ],
+    ...(line.weak === true
+      ? [['', 'measured weakly: what others in the household use may not be seen here'] as const]
+      : []),
     [
       'Window',
       `${formatBytes(window.heldBytes)} of ${formatBytes(window.capBytes)} held, at most ${formatBytes(window.peakBytes)}`,

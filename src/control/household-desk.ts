@@ -19,7 +19,7 @@ import { OWN } from '../paths/path.ts';
 import type { Proxy } from '../proxy/server.ts';
 import type { Desk, Totals } from './desk.ts';
 import type { PathGateway } from './gateway.ts';
-import { changed, changedFor, measuredBy, shownLending } from './lending.ts';
+import { changed, changedFor, measuredOf, shownLending } from './lending.ts';
 import type {
   Download,
   Invitation,
@@ -73,7 +73,8 @@ export class HouseholdDesk implements Desk {
     const { version, name, neighbourhood, lender, steward, ownLine, budget, proxy, controlAddress } =
       this.#rooms;
     const lending = lender.status();
-    const { policy, lent, allowance, measured } = steward.now;
+    const { now } = steward;
+    const { policy, lent, allowance } = now;
     const { rss, heapUsed, external } = process.memoryUsage();
     return {
       version,
@@ -86,7 +87,7 @@ export class HouseholdDesk implements Desk {
       line: {
         ...(ownLine.down === undefined ? {} : { downBytesPerSecond: ownLine.down }),
         learned: ownLine.isLearned,
-        measuredBy: measuredBy(measured),
+        ...measuredOf(now),
       },
       window: { capBytes: budget.capBytes, heldBytes: budget.heldBytes, peakBytes: budget.peakBytes },
       lending: {

@@ -3,19 +3,20 @@
  * Pure. Used by the household's desk. What a key may hold is not judged here, but by the policy.
  */
 import type { BytesPerSecond, Milliseconds } from '../core/units.ts';
-import type { Measured } from '../lending/meter.ts';
 import type { Directions, Pause } from '../lending/policy.ts';
 import { LEND_KEYS, type Overrides, type SettingValue, settingsOf } from '../lending/settings.ts';
 import type { LendNow } from '../lending/steward.ts';
 import type { Neighbour } from '../neighbours/book.ts';
 import type { Lending, LendNeighbourRequest, LendRequest } from './schema.ts';
 
-export const measuredBy = (measured: Measured): Lending['line']['measuredBy'] =>
-  measured.kind === 'rates' ? measured.from : 'nothing';
+/** How the household's own demand is known, and whether some of it may not be seen. */
+export function measuredOf({ measured, isGateway }: LendNow): Pick<Lending['line'], 'measuredBy' | 'weak'> {
+  const measuredBy = measured.kind === 'rates' ? measured.from : 'nothing';
+  return { measuredBy, weak: !isGateway || measuredBy !== 'counters' };
+}
 
 export function shownLending(now: LendNow, neighbours: readonly Pick<Neighbour, 'id' | 'name'>[]): Lending {
-  const { overrides, allowance, lent, usage, measured, capacity, interfaces, isGateway, lineConfigured } =
-    now;
+  const { overrides, allowance, lent, usage, measured, capacity, interfaces, lineConfigured } = now;
   const settings = settingsOf(now.configured, overrides);
   const own = measured.kind === 'rates' ? measured.own : { down: undefined, up: undefined };
   return {
@@ -36,8 +37,7 @@ export function shownLending(now: LendNow, neighbours: readonly Pick<Neighbour, 
     usage: { dayBytes: usage.all.day, monthBytes: usage.all.month },
     line: {
       interfaces: [...interfaces],
-      measuredBy: measuredBy(measured),
-      weak: !isGateway || measuredBy(measured) !== 'counters',
+      ...measuredOf(now),
       capacity: finite(capacity),
       learned: {
         down: lineConfigured.down === undefined && capacity.down !== undefined,

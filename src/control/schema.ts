@@ -32,6 +32,8 @@ export const Status = z.object({
     learned: z.boolean(),
     /** What goes by the household's own demand: the interface's counters, or only what the daemon itself has seen. */
     measuredBy: z.enum(['counters', 'own_traffic', 'nothing']).optional(),
+    /** The household's other traffic may not be seen. */
+    weak: z.boolean().optional(),
   }),
   window: z.object({ capBytes: bytes, heldBytes: bytes, peakBytes: bytes }),
   lending: z.object({

@@ -36,6 +36,7 @@ describe('commands with a daemon', () => {
 
   const texts: readonly [string[], RegExp][] = [
     [['status'], /^Household\s+Ground floor \(zzzz-yyyy\)$[^]*^Line\s+50\.0 Mbit\/s down \(learnt\)$/m],
+    [['status'], /^ +measured weakly: what others in the household use may not be seen here$/m],
     [
       ['downloads'],
       /^d2\s+http:\/\/files\.example\s+100 MiB\s+50 %\s.*own line 28\.6 MiB, Third floor 23\.8 MiB, Parted 1\.00 MiB$/m,

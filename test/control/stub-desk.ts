@@ -93,7 +93,7 @@ export class StubDesk implements Desk {
       proxy: ['127.0.0.1:3128'],
       control: this.control,
       link: [],
-      line: { downBytesPerSecond: 6_250_000, learned: true },
+      line: { downBytesPerSecond: 6_250_000, learned: true, measuredBy: 'own_traffic', weak: true },
       window: { capBytes: 16_777_216, heldBytes: 1_048_576, peakBytes: 2_097_152 },
       lending: { enabled: true, sharePercent: 50, bytesPerSecond: 0, bytes: 1_048_576, connections: 0 },
       memory: { rssBytes: 70_000_000, heapUsedBytes: 10_000_000, externalBytes: 2_000_000 },
