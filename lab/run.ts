@@ -15,6 +15,7 @@ import {
   ownLineWithSmallPages,
   pooled,
   smallPages,
+  warmUp,
 } from './measure.ts';
 import { Neighbourhood } from './neighbourhood.ts';
 import { REPOSITORY, RUN_FOLDER } from './places.ts';
@@ -164,6 +165,10 @@ async function runPooled(
 ): Promise<PooledRun> {
   const { scenario, households, borrower, wires } = neighbourhood;
   await restart(neighbourhood, scheme);
+  // A neighbour that lies would be found out by it.
+  if (!scenario.cold && scenario.lines.every(({ origin }) => origin === 'honest'))
+    await warmUp(neighbourhood, signal);
+  const since = Date.now();
   const before = new Map(households.map((household) => [household.name, household.cpuMs]));
   const wireBefore = (await wires.counters()).cpuMs;
   await using _weather = await Weather.begin(neighbourhood, scenario.faults, scheme);
@@ -183,7 +188,11 @@ async function runPooled(
   const wireAfter = (await wires.counters()).cpuMs;
   const told = done.flatMap((one) => one.told ?? []);
   const known =
-    told.length > 0 ? told : (await borrower.ask<{ downloads: Download[] }>('downloads')).downloads;
+    told.length > 0
+      ? told
+      : (await borrower.ask<{ downloads: Download[] }>('downloads')).downloads.filter(
+          ({ startedAt }) => startedAt >= since,
+        );
   return {
     scheme,
     bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),

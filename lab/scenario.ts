@@ -89,6 +89,8 @@ export const Scenario = z.strictObject({
   /** True: small pages are asked for all the while. */
   smallPages: z.boolean().default(false),
   faults: z.array(Fault).default([]),
+  /** True: what is measured is the first download of daemons that have just started. */
+  cold: z.boolean().default(false),
   schemes: z.array(z.enum(SCHEMES)).min(1).default(['adaptive']),
   /** Beside linepool: the own line with aria2, and kernel MPTCP over all lines. */
   beside: z.array(z.enum(['aria2', 'mptcp'])).default(['aria2', 'mptcp']),

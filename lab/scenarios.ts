@@ -273,6 +273,14 @@ const TEXTS: readonly ScenarioText[] = [
     }),
   ),
   {
+    name: 'file-10mb-cold',
+    says: '10 MB over 50, 50 and 20 Mbit/s at 10, 10 and 25 ms, by daemons that have just started',
+    lines: [line(50, 10), line(50, 10), line(20, 25)],
+    bytes: '10 MB',
+    cold: true,
+    bars: [{ figure: 'ofOwn', atLeast: 0.98 }],
+  },
+  {
     name: 'https',
     says: '100 MB over https by `linepool get`, over 50, 50 and 20 Mbit/s at 10, 10 and 25 ms',
     lines: [line(50, 10), line(50, 10), line(20, 25)],

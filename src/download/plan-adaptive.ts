@@ -13,12 +13,13 @@ import type { Scheme } from './plan-seed.ts';
 import {
   busyMs,
   freeMs,
+  leastSpan,
   openHoles,
   type PathState,
   type PlanState,
   rateOf,
-  readyPaths,
   totalRate,
+  workingPaths,
 } from './plan-state.ts';
 
 /** The part of the window that one round of spans may fill: the rest is for what is queued and out of order. */
@@ -30,6 +31,8 @@ const SHORTEST_SPAN_MS: Milliseconds = 12;
 const KEEP_QUEUED = 0.75;
 /** A slow path's time is taken for so much longer than it should be. */
 const CAUTION = 1.1;
+/** … and by so much of its latency: what is long on its way comes in bursts, and late at times. */
+const LATE_PART = 0.3;
 
 /**
  * How long a span should take on its path: short enough for the window to hold a round of them, and shorter on a
@@ -41,16 +44,20 @@ export function spanMs(state: PlanState, path: PathState): Milliseconds {
   return Math.min(state.settings.spanMs, Math.max(SHORTEST_SPAN_MS, fits));
 }
 
+/** Half of what is left, by all together. */
+const fairMs = (state: PlanState): Milliseconds =>
+  (sizeOf(state.holes) * 1000) / (2 * Math.max(1, totalRate(state)));
+
 /** Spans get shorter as the end comes near, so that all paths finish together. */
 function spanBytes(state: PlanState, path: PathState): Bytes {
-  const left = sizeOf(state.holes);
-  const fairMs = (left * 1000) / (2 * Math.max(1, totalRate(state)));
-  const ms = Math.max(SHORTEST_SPAN_MS, Math.min(spanMs(state, path), fairMs));
-  return Math.max(state.settings.leastBytes, Math.ceil((rateOf(path) * ms) / 1000));
+  // Nobody knows yet when it will come, or whether.
+  if (!path.proven) return state.settings.leastBytes;
+  const ms = Math.max(SHORTEST_SPAN_MS, Math.min(spanMs(state, path), fairMs(state)));
+  return Math.max(leastSpan(state, path), Math.ceil((rateOf(path) * ms) / 1000));
 }
 
 function isHungry(state: PlanState, path: PathState): boolean {
-  return busyMs(state, path) < path.latencyMs + KEEP_QUEUED * spanMs(state, path);
+  return busyMs(state, path) < path.latencyMs + KEEP_QUEUED * Math.min(spanMs(state, path), fairMs(state));
 }
 
 /** True when the very next byte of the client is asked of nobody: that can't wait until a path is hungry. */
@@ -73,9 +80,16 @@ export const adaptive: Scheme = {
   place(state, path) {
     const holes = openHoles(state);
     const bytes = spanBytes(state, path);
-    return placeFor(state, path, holes, bytes) ?? placeFor(state, path, holes, state.settings.leastBytes);
+    if (state.running?.meets === true) return lastPart(holes, bytes);
+    return placeFor(state, path, holes, bytes) ?? placeFor(state, path, holes, leastSpan(state, path));
   },
 };
+
+/** The end of what is left: whoever comes from the other side has more to go. */
+function lastPart(holes: SpanSet, bytes: Bytes): Span | undefined {
+  const last = holes.at(-1);
+  return last && { start: Math.max(last.start, last.end - bytes), end: last.end };
+}
 
 function placeFor(state: PlanState, path: PathState, holes: SpanSet, bytes: Bytes): Span | undefined {
   let skip = othersFirst(state, path, bytes);
@@ -88,7 +102,8 @@ function placeFor(state: PlanState, path: PathState, holes: SpanSet, bytes: Byte
     const start = hole.start + skip;
     // What the horizon cuts short grows in a moment, and is then worth a request.
     const isCut = hole.end === state.horizon && hole.end < state.whole.end;
-    if (isCut && hole.end - start < state.settings.leastBytes && start > state.delivered) return undefined;
+    if (isCut && hole.end - start < Math.min(bytes, state.settings.leastBytes) && start > state.delivered)
+      return undefined;
     const end = Math.min(hole.end, start + bytes);
     // A crumb left over would cost somebody a request of its own.
     const rest = hole.end - end;
@@ -103,12 +118,13 @@ function placeFor(state: PlanState, path: PathState, holes: SpanSet, bytes: Byte
  */
 function othersFirst(state: PlanState, path: PathState, bytes: Bytes): Bytes {
   const doneMs = freeMs(state, path) + (bytes * 1000) / rateOf(path);
+  const latestMs = doneMs * CAUTION + path.latencyMs * LATE_PART;
   let first = 0;
-  for (const other of readyPaths(state)) {
+  for (const other of workingPaths(state)) {
     if (other.id === path.id) continue;
     const each = spanBytes(state, other);
     const eachMs = (each * 1000) / rateOf(other);
-    const rounds = Math.ceil((doneMs * CAUTION - freeMs(state, other)) / eachMs) - 1;
+    const rounds = Math.ceil((latestMs - freeMs(state, other)) / eachMs) - 1;
     if (rounds > 0 && doneMs > freeMs(state, other) + eachMs) first += rounds * each;
   }
   return Math.floor(first);

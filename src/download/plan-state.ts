@@ -5,7 +5,7 @@
 import { EMPTY, type Span, type SpanSet, subtract, union } from '../core/span.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
-import { rate, type Throughput } from './throughput.ts';
+import { lately, rate, type Throughput } from './throughput.ts';
 
 export type AskId = number;
 
@@ -20,6 +20,11 @@ export interface Ask {
   readonly askedAt: Milliseconds;
   /** True when the path had nothing else to do: then the wait for the first byte is the path's latency. */
   readonly fromIdle: boolean;
+  /**
+   * True when another path was asked for the same since. It is left on its way as the proof of a path that has shown nothing
+   * yet: how long its first byte takes can't be known before.
+   */
+  readonly spare: boolean;
 }
 
 /**
@@ -47,6 +52,8 @@ export interface PathState {
   readonly proven: boolean;
   /** True when it has brought enough of a part: what is running may be given up for it. */
   readonly reliable: boolean;
+  /** What its connection has brought: it opens up slowly, and the longer the way the slower (RFC 5681 section 3.1). */
+  readonly opened: Bytes;
   /** Stalls and failures in a row; each doubles the time on the bench. */
   readonly strikes: number;
 }
@@ -60,6 +67,8 @@ export interface Running {
   readonly at: Bytes;
   /** What the paths, this one included, are asked for starts here. */
   readonly carvedAt: Bytes | undefined;
+  /** True when the others begin at the far end, and it goes on until it meets them: for what fits into the window. */
+  readonly meets: boolean;
   /** When it last brought something, or was first waited for. */
   readonly heardAt: Milliseconds;
 }
@@ -151,7 +160,32 @@ export const remaining = (ask: Ask): Bytes => ask.end - ask.at;
 /** Bytes that the path was asked for and has not brought. */
 export const backlog = (path: PathState): Bytes => path.asks.reduce((sum, ask) => sum + remaining(ask), 0);
 
-export const rateOf = (path: PathState): BytesPerSecond => rate(path.flow);
+/** Smallest span worth a request to that path: time of a slow one is worth more than requests. */
+export const leastSpan = ({ settings }: PlanState, path: PathState): Bytes =>
+  Math.min(settings.leastBytes, Math.max(LEAST_BYTES, Math.ceil((rateOf(path) * LEAST_SPAN_MS) / 1000)));
+
+const LEAST_BYTES: Bytes = 16_384;
+const LEAST_SPAN_MS: Milliseconds = 50;
+/** What a new connection brings in its first round trip (RFC 6928). */
+const INITIAL_WINDOW: Bytes = 14_600;
+/** Each round trip brings as much as all before it; the one after that twice as much. */
+const OPENING = 2;
+
+/** So many times what fits on its way a path has to bring before what it brought says what it will. */
+const OPEN_AFTER = 2;
+
+/**
+ * What the path brings, or will in a moment. A new connection brings in each round trip as much as in all before it (RFC 5681 section
+ * 3.1), so on a long way what was measured says little at first: there it is what comes after what came last.
+ */
+export function rateOf({ flow, latencyMs, opened }: PathState): BytesPerSecond {
+  const trips = 1000 / Math.max(1, latencyMs);
+  const most = OPENING * (opened + INITIAL_WINDOW) * trips;
+  const measured = rate(flow);
+  if (opened > (OPEN_AFTER * flow.guess) / trips) return Math.min(most, measured);
+  const next = OPENING * Math.max(lately(flow, latencyMs), INITIAL_WINDOW * trips);
+  return Math.min(most, Math.max(measured, Math.min(flow.guess, next)));
+}
 
 /** How long the path would take for what it was asked for, were its bytes to come without a wait. */
 export function busyMs(state: PlanState, path: PathState): Milliseconds {
@@ -188,8 +222,20 @@ export const readyPaths = (state: PlanState): readonly PathState[] => state.path
 export const pathOf = (state: PlanState, id: PathId): PathState | undefined =>
   state.paths.find((path) => path.id === id);
 
+/** True when nobody counts on the path: its first byte is late. */
+export const isAwaited = (path: PathState): boolean => !path.proven && path.asks.some((ask) => ask.spare);
+
+/** Those that bring something, or are about to. */
+export const workingPaths = (state: PlanState): readonly PathState[] =>
+  state.paths.filter((path) => isReady(path) && !isAwaited(path));
+
 export const totalRate = (state: PlanState): BytesPerSecond =>
-  readyPaths(state).reduce((sum, path) => sum + rateOf(path), 0);
+  workingPaths(state).reduce((sum, path) => sum + rateOf(path), 0);
+
+/** Until the first byte of an ask can come; of one that is overdue it is taken that it takes as long again. */
+export function waitMs(state: PlanState, path: PathState, ask: Ask): Milliseconds {
+  return ask.at > ask.start ? 0 : Math.abs(ask.askedAt + path.latencyMs - state.now);
+}
 
 /**
  * The holes that may be asked for now. A crumb that the horizon cuts off a hole is left out, unless the client waits

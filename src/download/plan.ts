@@ -24,7 +24,7 @@ import {
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import { adaptive } from './plan-adaptive.ts';
-import { ask, bench, release } from './plan-asks.ts';
+import { ask, bench, freed, release } from './plan-asks.ts';
 import { fixed, proportional, roundRobin, type Scheme, sharesOf } from './plan-seed.ts';
 import {
   type AskId,
@@ -50,7 +50,7 @@ import { flowing, idle, observed, throughput } from './throughput.ts';
 /** Requests that may wait on one path; a long way needs more of them to be kept full. */
 export const MOST_ASKS_EACH = 32;
 /** … and on one that has brought nothing yet: an origin that refuses is not to be asked a dozen times first. */
-const UNPROVEN_ASKS = 2;
+const UNPROVEN_ASKS = 1;
 /** A request that brings so much before it breaks was worth it. */
 const WORTH_BYTES: Bytes = 16_384;
 const SCHEMES: Readonly<Record<PlanSettings['scheme'], Scheme>> = {
@@ -86,7 +86,13 @@ export function startPlan(start: Start, now: Milliseconds): PlanState {
     delivered: whole.start,
     horizon: start.horizon,
     paths: [],
-    running: running && { path: running.path, at: whole.start, carvedAt: undefined, heardAt: now },
+    running: running && {
+      path: running.path,
+      at: whole.start,
+      carvedAt: undefined,
+      meets: false,
+      heardAt: now,
+    },
     nextId: 1,
     shares: [],
   };
@@ -109,6 +115,7 @@ function newPath(id: PathId, guess: BytesPerSecond, latencyMs: Milliseconds, now
     heardAt: now,
     proven: false,
     reliable: false,
+    opened: 0,
     strikes: 0,
   };
 }
@@ -218,13 +225,16 @@ function progressed(state: PlanState, id: PathId, ask: AskId, at: Bytes, now: Mi
   if (first && before.fromIdle) {
     // The wait for the first byte of an idle path is its latency, and the first bytes say nothing of its rate.
     const sample = now - before.askedAt;
-    latencyMs = latencyKnown ? Math.min(sample, latencyMs * 0.75 + sample * 0.25) : sample;
+    // Where a connection had to be made, that took a round trip too.
+    const trip = path.opened === 0 ? sample / 2 : sample;
+    latencyMs = latencyKnown ? Math.min(trip, latencyMs * 0.75 + trip * 0.25) : trip;
     latencyKnown = true;
     flow = flowing(flow, now);
   } else flow = observed(flow, now, at - before.at, answerDue(state, path));
   const asks = path.asks.map((one) => (one.id === ask ? { ...one, at: Math.min(at, one.end) } : one));
   const reliable = path.reliable || at - before.start >= state.settings.leastBytes;
-  return withPath(state, { ...path, asks, flow, latencyMs, latencyKnown, heardAt: now, reliable });
+  const opened = path.opened + at - before.at;
+  return withPath(state, { ...path, asks, flow, latencyMs, latencyKnown, heardAt: now, reliable, opened });
 }
 
 /** When the path could first have brought something of what it is to bring next; a queue that ran dry is not slowness. */
@@ -240,7 +250,11 @@ function ran(state: PlanState, at: Bytes, now: Milliseconds): PlanState {
   if (running === undefined || path === undefined || at <= running.at) return state;
   const flow =
     path.flow.busySince === undefined ? flowing(path.flow, now) : observed(path.flow, now, at - running.at);
-  return { ...withPath(state, { ...path, flow, heardAt: now }), running: { ...running, at, heardAt: now } };
+  const opened = path.opened + at - running.at;
+  return {
+    ...withPath(state, { ...path, flow, heardAt: now, opened }),
+    running: { ...running, at, heardAt: now },
+  };
 }
 
 function failed(
@@ -262,7 +276,7 @@ function failed(
   const strikes = ask.at - ask.start >= WORTH_BYTES ? 1 : path.strikes + 1;
   if (next === 'renew') return release(state, { ...path, strikes }, path.standing);
   const asks = path.asks.filter((one) => one.id !== askId);
-  return withPath({ ...state, holes: union(state.holes, span(ask.at, ask.end)) }, { ...path, asks, strikes });
+  return withPath({ ...state, holes: freed(state.holes, ask) }, { ...path, asks, strikes });
 }
 
 function unbench(state: PlanState, now: Milliseconds): PlanState {
@@ -280,7 +294,8 @@ function mayAsk(state: PlanState, path: PathState): boolean {
   return (
     isReady(path) &&
     path.asks.length < (path.proven ? MOST_ASKS_EACH : UNPROVEN_ASKS) &&
-    (state.running?.path !== path.id || state.paths.some((other) => other.id !== path.id && other.proven))
+    (state.running?.path !== path.id ||
+      (!state.running.meets && state.paths.some((other) => other.id !== path.id && other.proven)))
   );
 }
 

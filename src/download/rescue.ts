@@ -6,7 +6,7 @@
 
 import { span, union } from '../core/span.ts';
 import type { Milliseconds } from '../core/units.ts';
-import { ask as askFor, bench, withoutAsk } from './plan-asks.ts';
+import { ask as askFor, bench, spared, withoutAsk } from './plan-asks.ts';
 import {
   type Ask,
   freeMs,
@@ -14,9 +14,11 @@ import {
   type PathState,
   type PlanCommand,
   type PlanState,
+  pathOf,
   rateOf,
   readyPaths,
   remaining,
+  waitMs,
   withPath,
 } from './plan-state.ts';
 import { isRunSilent } from './running.ts';
@@ -24,8 +26,12 @@ import { recentRate } from './throughput.ts';
 
 /** A path that has not brought anything yet is given this much more: it has to connect first. */
 const FIRST_GRACE_MS: Milliseconds = 600;
+/** So long a path that has not brought anything yet may take for its first byte; others do its work meanwhile. */
+const PROOF_MS: Milliseconds = 8_000;
 /** Round trips that a path may be silent for beyond the stall time. */
 const ROUND_TRIPS = 3;
+/** What a reset connection costs, in round trips at the full rate. */
+const RESET_ROUND_TRIPS = 1.5;
 /** A span is taken over when another path would bring it this many times sooner … */
 const TIMES_SOONER = 2;
 /** … and by at least this much. */
@@ -35,6 +41,11 @@ export function rescue(before: PlanState, now: Milliseconds, commands: PlanComma
   let state = before;
   for (const path of readyPaths(state)) {
     if (isSilent(state, path, now) && hasOther(state, path, now)) {
+      const [first] = path.asks;
+      if (!path.proven && first !== undefined && now - first.askedAt < PROOF_MS) {
+        for (const ask of path.asks) state = spared(state, pathOf(state, path.id) ?? path, ask);
+        continue;
+      }
       for (const ask of path.asks) commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
       state = bench(state, path, now);
     }
@@ -76,7 +87,10 @@ function takeOver(state: PlanState, now: Milliseconds, commands: PlanCommand[]):
   if (head === undefined) return state;
   const { path, ask } = head;
   const bytes = path.asks.slice(0, path.asks.indexOf(ask) + 1).reduce((sum, one) => sum + remaining(one), 0);
-  const leftMs = (bytes * 1000) / Math.min(rateOf(path), recentRate(path.flow, now));
+  const first = path.asks[0] ?? ask;
+  const leftMs =
+    waitMs(state, path, first) +
+    (bytes * 1000) / Math.min(rateOf(path), recentRate(path.flow, now, path.latencyMs));
   const inMs = (other: PathState): Milliseconds =>
     freeMs(state, other) + (remaining(ask) * 1000) / rateOf(other);
   const soonest = readyPaths(state)
@@ -85,9 +99,14 @@ function takeOver(state: PlanState, now: Milliseconds, commands: PlanCommand[]):
       (best, other) => (best === undefined || inMs(other) < inMs(best) ? other : best),
       undefined,
     );
-  if (soonest === undefined || leftMs < inMs(soonest) * TIMES_SOONER + WORTH_MS) return state;
-  commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
+  if (soonest === undefined) return state;
   const rest = span(ask.at, ask.end);
+  const inTime = path.proven ? inMs(soonest) * TIMES_SOONER + WORTH_MS : inMs(soonest);
+  if (leftMs < inTime) return state;
+  // To stop it costs the connection, which has to be made and to open up again: often more than what it still has to bring.
+  if (!path.proven || remaining(ask) <= rateOf(path) * ((RESET_ROUND_TRIPS * path.latencyMs) / 1000))
+    return askFor(spared(state, path, ask), soonest, rest, now, commands);
+  commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
   const freed = withPath({ ...state, holes: union(state.holes, rest) }, withoutAsk(path, ask));
   return askFor(freed, soonest, rest, now, commands);
 }
@@ -95,7 +114,7 @@ function takeOver(state: PlanState, now: Milliseconds, commands: PlanCommand[]):
 /** What the client waits for now, wherever its path has it in its queue. */
 function headAsk(state: PlanState): { path: PathState; ask: Ask } | undefined {
   for (const path of readyPaths(state)) {
-    const ask = path.asks.find((one) => one.at <= state.delivered && state.delivered < one.end);
+    const ask = path.asks.find((one) => !one.spare && one.at <= state.delivered && state.delivered < one.end);
     if (ask !== undefined) return { path, ask };
   }
   return undefined;

@@ -9,7 +9,7 @@ import { span, union } from '../core/span.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import { ask } from './plan-asks.ts';
 import {
-  backlog,
+  busyMs,
   doneMs,
   freeMs,
   type PathState,
@@ -28,13 +28,13 @@ const LEAST_BYTES: Bytes = 16_384;
 
 export function resplit(before: PlanState, now: Milliseconds, commands: PlanCommand[]): PlanState {
   let state = before;
-  if (state.holes.length > 0 || state.running !== undefined) return state;
+  if (state.holes.length > 0) return state;
   for (const thief of readyPaths(state)) {
     if (thief.asks.length > 0 || !thief.proven) continue;
     const victim = readyPaths(state).reduce<PathState | undefined>(
       (worst, path) =>
         path.id !== thief.id &&
-        backlog(path) > 0 &&
+        busyMs(state, path) > 0 &&
         (worst === undefined || doneMs(state, path) > doneMs(state, worst))
           ? path
           : worst,
@@ -53,12 +53,9 @@ function take(
   commands: PlanCommand[],
 ): PlanState {
   const last = victim.asks.at(-1);
-  if (last === undefined) return state;
-  const aheadMs = doneMs(state, victim) - freeMs(state, thief);
-  const both = 1 / rateOf(victim) + 1 / rateOf(thief);
-  const bytes = Math.min(remaining(last), Math.floor(aheadMs / 1000 / both));
-  const wonMs = (bytes * 1000) / rateOf(victim);
-  if (bytes < LEAST_BYTES || wonMs < WORTH_MS) return state;
+  if (last === undefined) return takeOfRunning(state, thief, victim, now, commands);
+  const bytes = worthTaking(state, thief, victim, remaining(last));
+  if (bytes === undefined) return state;
   const at = last.end - bytes;
   commands.push({ kind: 'stop', path: victim.id, id: last.id, at });
   const asks = victim.asks.flatMap((one) =>
@@ -67,4 +64,34 @@ function take(
   const taken = span(at, last.end);
   const shortened = withPath({ ...state, holes: union(state.holes, taken) }, { ...victim, asks });
   return ask(shortened, pathOf(shortened, thief.id) ?? thief, taken, now, commands);
+}
+
+/** The same with the response that was running from the start: it ends sooner. */
+function takeOfRunning(
+  state: PlanState,
+  thief: PathState,
+  victim: PathState,
+  now: Milliseconds,
+  commands: PlanCommand[],
+): PlanState {
+  const { running } = state;
+  if (running?.path !== victim.id || running.carvedAt === undefined) return state;
+  const bytes = worthTaking(state, thief, victim, running.carvedAt - running.at);
+  if (bytes === undefined) return state;
+  const taken = span(running.carvedAt - bytes, running.carvedAt);
+  const carved = {
+    ...state,
+    holes: union(state.holes, taken),
+    running: { ...running, carvedAt: taken.start },
+  };
+  return ask(carved, thief, taken, now, commands);
+}
+
+/** So much that both finish at the same moment; undefined when that is not worth a request. */
+function worthTaking(state: PlanState, thief: PathState, victim: PathState, most: Bytes): Bytes | undefined {
+  const aheadMs = doneMs(state, victim) - freeMs(state, thief);
+  const both = 1 / rateOf(victim) + 1 / rateOf(thief);
+  const bytes = Math.min(most, Math.floor(aheadMs / 1000 / both));
+  const wonMs = (bytes * 1000) / rateOf(victim);
+  return bytes < LEAST_BYTES || wonMs < WORTH_MS ? undefined : bytes;
 }

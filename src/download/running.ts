@@ -5,27 +5,33 @@
  *     running  |=====at·········carvedAt|                    |  asked of all paths, its own too  |
  *              ends there when its own path has shown that it brings ranges; else goes on, claim by claim
  */
-import { EMPTY, span, subtract } from '../core/span.ts';
-import type { Milliseconds } from '../core/units.ts';
-import { withoutAsk } from './plan-asks.ts';
+import { EMPTY, sizeOf, span, subtract } from '../core/span.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import { spared, withoutAsk } from './plan-asks.ts';
 import { sharesOf } from './plan-seed.ts';
 import {
+  doneMs,
   lacking,
+  leastSpan,
   type PathState,
   type PlanCommand,
   type PlanState,
   pathOf,
   rateOf,
-  readyPaths,
+  remaining,
   totalRate,
   withPath,
+  workingPaths,
 } from './plan-state.ts';
-import { idle } from './throughput.ts';
+import { idle, rate } from './throughput.ts';
 
-/** How long the running response is left alone before others take over: enough for them to prove themselves. */
-const CARVE_MS: Milliseconds = 250;
-/** … and this part of the time that the window holds. */
-const CARVE_WINDOW_PART = 1 / 3;
+/**
+ * How long the running response is left alone before others take over, its own path among them: giving it up costs a round
+ * trip of its line, and a connection that has to open up again. This part of the window holds what the others bring meanwhile.
+ */
+const CARVE_WINDOW_PART = 0.45;
+/** A file is small when its end is in sight, and the others' share of it takes no more of the window than this. */
+const MEETS_WINDOW_PART = 0.95;
 /** What the running response claims at a time where nobody else was asked. */
 const CLAIM_MS: Milliseconds = 200;
 
@@ -52,14 +58,18 @@ export function run(before: PlanState, commands: PlanCommand[]): PlanState {
   const own = pathOf(state, running.path);
   if (own === undefined) return state;
   if (own.standing.kind === 'out' && !isRunSilent(state)) return runAlone(state, commands);
-  const others = readyPaths(state).filter((path) => path.id !== own.id);
+  const others = workingPaths(state).filter((path) => path.id !== own.id);
   if (running.carvedAt === undefined) return others.length === 0 ? state : carve(state, own);
   if (running.at < running.carvedAt) return state;
 
   // What it has passed is done, whoever else was asked for it.
   for (const path of state.paths) {
     for (const ask of path.asks) {
-      if (ask.end > running.at) continue;
+      if (ask.end > running.at || ask.spare) continue;
+      if (!path.proven) {
+        state = spared(state, pathOf(state, path.id) ?? path, ask);
+        continue;
+      }
       commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
       state = withPath(state, withoutAsk(pathOf(state, path.id) ?? path, ask));
     }
@@ -68,29 +78,65 @@ export function run(before: PlanState, commands: PlanCommand[]): PlanState {
   state = { ...state, holes: subtract(state.holes, past) };
   const here = state.holes.find((hole) => hole.start === running.at);
   if (here !== undefined && !isRunSilent(state)) {
-    const claim = Math.max(state.settings.leastBytes, Math.ceil((rateOf(own) * CLAIM_MS) / 1000));
-    const end = Math.min(here.end, running.at + claim);
+    const end = Math.min(here.end, running.at + claim(state, own));
     return {
       ...state,
       holes: subtract(state.holes, span(here.start, end)),
       running: { ...running, carvedAt: end },
     };
   }
+  const met = running.meets ? meet(state, own, commands) : undefined;
+  if (met !== undefined) return met;
   if (!own.reliable || running.at >= state.whole.end) return state;
   commands.push({ kind: 'stop_running' });
   return { ...state, running: undefined };
+}
+
+/** Where it meets what another path has not begun and would bring later, it goes on. */
+function meet(state: PlanState, own: PathState, commands: PlanCommand[]): PlanState | undefined {
+  const { running } = state;
+  if (running === undefined) return undefined;
+  for (const path of workingPaths(state)) {
+    const next = path.asks.find((ask) => ask.start === running.at && ask.at === ask.start && !ask.spare);
+    if (next === undefined || next === path.asks[0]) continue;
+    if (doneMs(state, path) < (remaining(next) * 1000) / rateOf(own)) continue;
+    commands.push({ kind: 'stop', path: path.id, id: next.id, at: next.start });
+    return { ...withPath(state, withoutAsk(path, next)), running: { ...running, carvedAt: next.end } };
+  }
+  return undefined;
+}
+
+/** Less near the end, so that all come to it together. */
+function claim(state: PlanState, own: PathState): Bytes {
+  const fairMs = (sizeOf(state.holes) * 1000) / (2 * Math.max(1, totalRate(state)));
+  const ms = state.running?.meets === true ? Math.min(CLAIM_MS, fairMs) : CLAIM_MS;
+  return Math.max(leastSpan(state, own), Math.ceil((rateOf(own) * ms) / 1000));
 }
 
 function carve(state: PlanState, own: PathState): PlanState {
   const running = state.running;
   if (running === undefined) return state;
   // Until it ends there the client gets no more than it brings, and the window fills with what others bring.
-  const windowMs = ((state.horizon - state.delivered) * 1000) / totalRate(state);
-  const ahead = (rateOf(own) * Math.min(CARVE_MS, windowMs * CARVE_WINDOW_PART)) / 1000;
-  const carvedAt = Math.ceil(running.at + Math.max(state.settings.leastBytes, ahead));
+  const others = workingPaths(state).reduce(
+    (sum, path) => sum + (path.id === own.id ? 0 : rate(path.flow)),
+    0,
+  );
+  const window = state.horizon - state.delivered;
+  const ownRate = rate(own.flow);
+  const shareMs = ((state.whole.end - running.at) * 1000) / (others + ownRate);
+  // A small file is brought from both ends: nothing has to be given up then.
+  const most = (ownRate * shareMs) / 1000;
+  const meets =
+    state.settings.scheme === 'adaptive' &&
+    (others * shareMs) / 1000 < MEETS_WINDOW_PART * window &&
+    state.whole.end - state.horizon < most / 2;
+  const ahead = meets
+    ? claim(state, own)
+    : (CARVE_WINDOW_PART * window * ownRate) / Math.max(others, ownRate);
+  const carvedAt = Math.ceil(running.at + Math.max(state.settings.leastBytes, Math.min(ahead, most)));
   if (state.whole.end - carvedAt < state.settings.leastBytes) return state;
   const holes = lacking(state, span(carvedAt, state.whole.end));
-  const carved = { ...state, holes, running: { ...running, carvedAt } };
+  const carved = { ...state, holes, running: { ...running, carvedAt, meets } };
   return { ...carved, shares: sharesOf(carved) };
 }
 

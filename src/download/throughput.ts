@@ -13,6 +13,8 @@ const SLOT_MS: Milliseconds = 100;
 const SLOTS = 15;
 /** Slots that count for the rate of this moment. */
 const RECENT_SLOTS = 3;
+/** … or as many as so many round trips take. */
+const RECENT_ROUND_TRIPS = 1.5;
 /** How much busy time the guess weighs as much as. */
 const GUESS_WEIGHT_MS: Milliseconds = 60;
 /** A path whose rate is not known at all is taken for this. */
@@ -81,9 +83,28 @@ export function rate(state: Throughput): BytesPerSecond {
   return measuredMs === 0 ? state.guess : rateOf(state.slots, state.guess, guessMs);
 }
 
+/** What came lately, up to when it was last counted: over three slots, or as long as a round trip and a half. */
+export function lately(state: Throughput, latencyMs: Milliseconds): BytesPerSecond {
+  const last = state.slots.at(-1);
+  if (last === undefined) return 0;
+  const first = last.index - slotsOf(latencyMs);
+  let bytes = 0;
+  let ms = 0;
+  for (const slot of state.slots) {
+    if (slot.index <= first) continue;
+    bytes += slot.bytes;
+    ms += slot.busyMs;
+  }
+  return ms === 0 ? 0 : (bytes * 1000) / ms;
+}
+
+/** What comes over a long way comes in bursts, a round trip apart. */
+const slotsOf = (latencyMs: Milliseconds): number =>
+  Math.max(RECENT_SLOTS, Math.ceil((latencyMs * RECENT_ROUND_TRIPS) / SLOT_MS));
+
 /** What the path brings at this moment: quick to fall, too jumpy to plan by. */
-export function recentRate(state: Throughput, now: Milliseconds): BytesPerSecond {
-  const first = Math.floor(now / SLOT_MS) - RECENT_SLOTS;
+export function recentRate(state: Throughput, now: Milliseconds, latencyMs: Milliseconds): BytesPerSecond {
+  const first = Math.floor(now / SLOT_MS) - slotsOf(latencyMs);
   const recent = state.slots.filter((slot) => slot.index >= first);
   const waiting = state.busySince === undefined ? 0 : now - state.busySince;
   const ms = recent.reduce((sum, slot) => sum + slot.busyMs, 0) + waiting;

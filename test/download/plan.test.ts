@@ -27,7 +27,12 @@ function line(id: string, rate: number, latencyMs: number, more: Partial<SimPath
   return { id, rate: () => rate, latencyMs, guess: rate, ...more };
 }
 
-const sumOf = (paths: readonly SimPath[]): number => paths.reduce((sum, path) => sum + path.rate(0), 0);
+/** What the lines can bring in that time: a neighbour's not before its connection is made and the first byte has come. */
+const carriable = (paths: readonly SimPath[], ms: number): number =>
+  paths.reduce(
+    (sum, path, i) => sum + (path.rate(0) * Math.max(0, ms - (i === 0 ? 0 : 2 * path.latencyMs))) / 1000,
+    0,
+  );
 
 function run(world: Partial<World> & Pick<World, 'paths'>): Outcome {
   const whole = { size: 40 * MB, window: WINDOW, responseFirst: true, ...world };
@@ -36,10 +41,13 @@ function run(world: Partial<World> & Pick<World, 'paths'>): Outcome {
   return out;
 }
 
+/** What may come twice: of a small file more, since the response that is running runs on over what others still bring. */
+const twiceOf = (size: number): number => size * (size <= 10 * MB ? 0.04 : 0.01);
+
 /** All came, and no more than a hundredth of it twice. */
 function expectComplete(out: Outcome, size = 40 * MB): Outcome {
   assert.ok(out.complete, `stopped after ${out.ms} ms`);
-  assert.ok(out.twice <= size / 100, `${out.twice} bytes came twice`);
+  assert.ok(out.twice <= twiceOf(size), `${out.twice} bytes came twice`);
   return out;
 }
 
@@ -50,10 +58,11 @@ describe('what is reached of the sum of the lines', () => {
     ['50@10 + 20@40 + 5@120', 100, 0.99],
     ['100@5 + 100@5 + 100@5', 100, 0.99],
     ['50@20 + 50@20 + 50@20', 100, 0.985],
-    ['100@10 + 3@250 + 3@250', 100, 0.985],
-    ['50@10 + 50@260', 100, 0.93],
+    // What comes over a long way comes in bursts in earnest, so the plan leaves it time that this kind world does not need.
+    ['100@10 + 3@250 + 3@250', 100, 0.97],
+    ['50@10 + 50@260', 100, 0.82],
     ['10@10 + 100@10', 100, 0.99],
-    ['10@10 + 100@20 + 100@30', 100, 0.98],
+    ['10@10 + 100@20 + 100@30', 100, 0.965],
     ['50@10 + 50@10', 100, 0.99],
     ['50@10 + 50@10 + 50@10 + 50@10', 100, 0.985],
     ['50@10 + 50@10 + 50@10 + 50@10 + 50@10', 100, 0.985],
@@ -64,14 +73,41 @@ describe('what is reached of the sum of the lines', () => {
     ['50@10 + 50@10 + 50@10 + 50@10 + 50@10', 10, 0.92],
     ['50@10 + 50@10 + 50@10 + 50@10 + 50@10 + 50@10', 10, 0.89],
     ['50@10 + 50@10 + 20@25', 10, 0.955],
-    ['50@10 + 20@40 + 5@120', 10, 0.95],
+    ['50@10 + 20@40 + 5@120', 10, 0.93],
     ['50@10 + 20@25', 5, 0.955],
   ];
   for (const [spec, mb, floor] of rows) {
     it(`${spec}, ${mb} MB: at least ${floor}`, () => {
       const paths = lines(spec);
       const out = expectComplete(run({ paths, size: mb * MB }), mb * MB);
-      const reached = (mb * MB * 1000) / out.ms / sumOf(paths);
+      const reached = (mb * MB) / carriable(paths, out.ms);
+      assert.ok(reached >= floor, `reached ${reached.toFixed(3)}`);
+    });
+  }
+
+  // Connections that open slowly, latencies that nobody knows before: what real lines have.
+  const real: readonly [string, number, number][] = [
+    ['50@10 + 50@10 + 20@25', 100, 0.98],
+    ['50@10 + 20@40 + 5@120', 100, 0.97],
+    ['100@5 + 100@5 + 100@5', 100, 0.975],
+    ['50@20 + 50@20 + 50@20', 100, 0.96],
+    ['100@10 + 3@250 + 3@250', 100, 0.95],
+    ['20@10 + 20@260', 100, 0.89],
+    ['50@10 + 5@10', 100, 0.99],
+    ['5@10 + 50@10', 100, 0.99],
+    ['50@10 + 50@10 + 50@10 + 50@10 + 50@10 + 50@10', 100, 0.955],
+    ['50@10 + 50@10 + 20@25', 25, 0.93],
+    ['50@10 + 50@10 + 20@25', 10, 0.875],
+    ['50@10 + 50@10 + 50@10', 10, 0.875],
+    ['50@10 + 20@40 + 5@120', 10, 0.84],
+    ['50@10 + 50@10 + 20@25', 5, 0.79],
+  ];
+  for (const [spec, mb, floor] of real) {
+    it(`${spec}, ${mb} MB, with connections as they are: at least ${floor}`, () => {
+      const paths = lines(spec);
+      const out = expectComplete(run({ paths, size: mb * MB, realConnections: true }), mb * MB);
+      const sum = paths.reduce((all, path) => all + path.rate(0), 0);
+      const reached = (mb * MB * 1000) / out.ms / sum;
       assert.ok(reached >= floor, `reached ${reached.toFixed(3)}`);
     });
   }
@@ -108,6 +144,14 @@ describe('pooling is never slower than the own line alone', () => {
     'one at 3 % of the rate, that promises as much as we have': { with: [twin({ rate: () => rate * 0.03 })] },
     'one that promises ten times what it has': { with: [twin({ guess: rate * 10 })] },
     'one two seconds away': { with: [twin({ latencyMs: 2_000 })] },
+    'one two seconds away, that nobody knows of': {
+      with: [twin({ latencyMs: 2_000 })],
+      realConnections: true,
+    },
+    'one that never brings a byte, and connections as they are': {
+      with: [twin({ rate: () => 0 })],
+      realConnections: true,
+    },
     'one that fails: again': { with: [twin({ failing: { next: 'retry', afterBytes: 0 } })] },
     'one that fails in mid-span: again': { with: [twin({ failing: { next: 'retry', afterBytes: 10_000 } })] },
     'one that fails in mid-span: all anew': {

@@ -48,6 +48,10 @@ export interface World {
   /** The running response breaks off there. */
   readonly runFailsAt?: Bytes;
   readonly clientRate?: BytesPerSecond;
+  /**
+   * Connections start slowly; latencies of others are not known before; what was stopped still comes for a round trip.
+   */
+  readonly realConnections?: boolean;
   readonly limitMs?: Milliseconds;
 }
 
@@ -88,9 +92,17 @@ interface Actor {
   flights: Flight[];
   credit: number;
   strikes: number;
+  /** Bytes each round trip that the connection has come to bring; 0 when there is none. */
+  opened: Bytes;
+  /** Until then the line still brings what was stopped. */
+  wastedUntil: Milliseconds;
 }
 
 const TICK_MS = 20;
+/** What a new connection brings in its first round trip (RFC 6928). */
+const INITIAL_WINDOW: Bytes = 14_600;
+/** What a download takes for the latency of a path that it knows nothing of, beyond its own. */
+const DETOUR_MS = 50;
 
 export function simulate(world: World): Outcome {
   const whole = span(0, world.size);
@@ -98,6 +110,7 @@ export function simulate(world: World): Outcome {
   const first = world.paths[0];
   if (first === undefined) throw new Error('a world needs a path');
   const running = world.responseFirst === true;
+  const real = world.realConnections === true;
   const windowAt = world.windowAt ?? (() => world.window);
   let horizon = Math.min(world.size, windowAt(0));
   let state: PlanState = startPlan(
@@ -111,7 +124,10 @@ export function simulate(world: World): Outcome {
     start,
   );
   const actors = new Map<string, Actor>(
-    world.paths.map((path) => [path.id, { path, flights: [], credit: 0, strikes: 0 }]),
+    world.paths.map((path) => [
+      path.id,
+      { path, flights: [], credit: 0, strikes: 0, opened: 0, wastedUntil: 0 },
+    ]),
   );
   const bytesBy: Record<string, Bytes> = Object.fromEntries(world.paths.map((path) => [path.id, 0]));
   let have: SpanSet = world.have ?? EMPTY;
@@ -147,12 +163,14 @@ export function simulate(world: World): Outcome {
           );
           assert.ok(command.span.start < command.span.end, 'asked for nothing');
           const actor = actors.get(command.path);
+          const connectMs = actor?.opened === 0 ? actor.path.latencyMs : 0;
+          if (actor?.opened === 0) actor.opened = INITIAL_WINDOW;
           actor?.flights.push({
             id: command.id,
             start: command.span.start,
             end: command.span.end,
             at: command.span.start,
-            readyAt: now + actor.path.latencyMs,
+            readyAt: now + actor.path.latencyMs + connectMs,
           });
           break;
         }
@@ -161,13 +179,21 @@ export function simulate(world: World): Outcome {
           const flight = actor?.flights.find((one) => one.id === command.id);
           if (actor === undefined || flight === undefined) break;
           stops += 1;
-          if (command.at <= flight.at) actor.flights = actor.flights.filter((one) => one !== flight);
-          else flight.end = command.at;
+          if (command.at > flight.at) flight.end = command.at;
+          else {
+            actor.flights = actor.flights.filter((one) => one !== flight);
+            // A response that has begun is reset, and the lane goes with its last request.
+            if (real && flight.at > flight.start) actor.wastedUntil = now + actor.path.latencyMs;
+            if (actor.flights.length === 0 || flight.at > flight.start) actor.opened = 0;
+          }
           break;
         }
-        case 'stop_running':
+        case 'stop_running': {
+          const actor = actors.get(first.id);
+          if (real && actor !== undefined) actor.wastedUntil = now + first.latencyMs;
           runAt = undefined;
           break;
+        }
         case 'give_up':
           ended.gaveUp = true;
           break;
@@ -203,7 +229,11 @@ export function simulate(world: World): Outcome {
     actor.credit = 0;
     tell({ kind: 'failed', path: actor.path.id, id: flight.id, next: kind });
   };
-  const joining = (path: SimPath) => ({ path: path.id, rate: path.guess, latencyMs: path.latencyMs });
+  const joining = (path: SimPath) => ({
+    path: path.id,
+    rate: path.guess,
+    latencyMs: real ? first.latencyMs + DETOUR_MS : path.latencyMs,
+  });
   const atOnce = world.paths.filter((path) => path.joinsAt === undefined && !(running && path === first));
   tell({ kind: 'joined', paths: atOnce.map(joining) });
   const limit = start + (world.limitMs ?? 600_000);
@@ -242,7 +272,12 @@ export function simulate(world: World): Outcome {
         actor.credit = 0;
         continue;
       }
-      actor.credit += share;
+      if (real && now < actor.wastedUntil) continue;
+      if (real && actor.opened > 0) {
+        const most = actor.opened / path.latencyMs;
+        if (share > most) actor.opened *= 2 ** (1 / path.latencyMs);
+        actor.credit += Math.min(share, most);
+      } else actor.credit += share;
       for (
         let next: Flight | undefined = flight;
         next !== undefined && next.readyAt <= now && actor.credit >= 1;
@@ -311,7 +346,9 @@ export function simulate(world: World): Outcome {
 
 /** A byte is here, or asked of one path, or in one hole, or the running response's; none is lost. */
 function checkConserved(state: PlanState, have: SpanSet): void {
-  const asked = state.paths.flatMap((path) => path.asks.map((ask) => span(ask.at, ask.end)));
+  const asked = state.paths.flatMap((path) =>
+    path.asks.flatMap((ask) => (ask.spare ? [] : [span(ask.at, ask.end)])),
+  );
   const { running, whole } = state;
   const run =
     running === undefined ? [] : [span(running.at, Math.max(running.at, running.carvedAt ?? whole.end))];

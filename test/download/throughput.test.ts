@@ -31,7 +31,7 @@ describe('the rate of a path', () => {
   it('is what comes, when it comes steadily', () => {
     const state = bringing(flowing(throughput(1e6), 0), 0, 2_000, 1e6);
     near(rate(state), 1e6);
-    near(recentRate(state, 2_000), 1e6);
+    near(recentRate(state, 2_000, 0), 1e6);
   });
 
   it('forgets a guess that was wrong, either way', () => {
@@ -41,7 +41,7 @@ describe('the rate of a path', () => {
 
   it('falls within two seconds when the line drops, and at this moment at once', () => {
     const before = bringing(flowing(throughput(1e6), 0), 0, 3_000, 1e6);
-    near(recentRate(bringing(before, 3_000, 3_500, 1e5), 3_500), 1e5, 0.3);
+    near(recentRate(bringing(before, 3_000, 3_500, 1e5), 3_500, 0), 1e5, 0.3);
     near(rate(bringing(before, 3_000, 5_000, 1e5)), 1e5);
   });
 
@@ -50,7 +50,7 @@ describe('the rate of a path', () => {
     let state = before;
     for (let at = 1_020; at <= 2_000; at += 20) state = observed(state, at, 0);
     assert.ok(rate(state) < 0.6e6, `${rate(state)}`);
-    assert.ok(recentRate(before, 2_000) < 0.1e6);
+    assert.ok(recentRate(before, 2_000, 0) < 0.1e6);
   });
 
   it('counts no time in which nothing was asked', () => {

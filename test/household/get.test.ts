@@ -215,6 +215,8 @@ describe('get', { concurrency: false }, () => {
 
   test('an origin that goes away is an honest end, and the download goes on when it is back', async () => {
     const file = join(folder, 'gone');
+    // Long enough for it not to be there before the origin is gone.
+    size += 20_000_000;
     const port = origins.http.port;
     const first = start('http', file);
     await untilOnDisk(file, 1_000_000);
@@ -226,6 +228,7 @@ describe('get', { concurrency: false }, () => {
     const { resumedBytes } = printed(await start('http', file, '-C', '--checksum', sum()).ended);
     assert.ok(resumedBytes >= 1_000_000 && back.bodyBytes > 0);
     isWhole(file);
+    size -= 20_000_000;
   });
 
   test('a daemon that goes away in mid-download: it goes on over the own line', async () => {
