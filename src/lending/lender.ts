@@ -299,7 +299,9 @@ export class Lender implements LinkHandlers, AsyncDisposable {
 
   /** Brings what runs and what is offered in line with what is lent now. */
   #apply(): void {
-    const { total, words, terms } = this.#lent;
+    const { total, reason, words, terms } = this.#lent;
+    // The line is wanted at home for a moment: what runs ends at once, but the leases hold, and are used again after it.
+    const yields = reason === 'household' || reason === 'unmeasured';
     const parts = dealt(total, this.#wishes());
     this.#shaper.setRate(total);
     for (const borrower of this.#borrowers.values()) {
@@ -309,9 +311,9 @@ export class Lender implements LinkHandlers, AsyncDisposable {
       if (ceiling > 0) continue;
       // First what runs, so that it ends with the reason.
       borrower.cut(new LinepoolError('lending_off', `(${total > 0 ? terms(id).words : words})`));
-      this.#leases.end(id, 'lending_off');
+      if (!yields) this.#leases.end(id, 'lending_off');
     }
-    if (total <= 0) this.#leases.end(undefined, 'lending_off');
+    if (total <= 0 && !yields) this.#leases.end(undefined, 'lending_off');
     for (const listener of this.#listeners) listener();
   }
 

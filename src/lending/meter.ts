@@ -6,8 +6,9 @@
  *     own = what the interface counted - what was lent, with the headers that it came in
  *
  * Lent bytes are counted when the relay passes them on, a moment after the interface has seen them: they wait in the
- * kernel. That much more than was lent is forgiven (`ahead`), and taken back when the relay has caught up. It must
- * never take what is not known for nothing: a reading that can't be right says so.
+ * kernel. That much more than was lent is forgiven (`ahead`), and taken back when the relay has caught up, or by and by:
+ * what a borrower gave up halfway is never passed on. It must never take what is not known for nothing: a reading that
+ * can't be right says so.
  */
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { KIB } from '../core/units.ts';
@@ -21,6 +22,11 @@ export const ACK_SHARE = 0.025;
 /** How long lent bytes may wait in the kernel before they are taken for the household's. */
 export const AHEAD_MS: Milliseconds = 150;
 const AHEAD_MIN: Bytes = 64 * KIB;
+/** So little in so long is no transfer. */
+const QUIET_BYTES: Bytes = 2 * KIB;
+const QUIET_MS: Milliseconds = 500;
+/** What waits is forgotten at this part of the lent rate: no more than what counts as chatter anyway. */
+export const FORGET_PART = 0.02;
 /** A rate is that of at least so long: packets come in bursts. Under the time between two looks, as timers are early too. */
 export const RATE_OVER_MS: Milliseconds = 45;
 /** A line has shown what it can carry when it did so for this long. */
@@ -124,7 +130,12 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
   }
   const bytes = carried(since.interfaces, reading.interfaces, elapsed);
   if (bytes === undefined) return fault('counters_jumped');
-  const down = ownOf(bytes.down, lent * WIRE_OVERHEAD, state.ahead.down, aheadMax(reading.lentRate));
+  const most = aheadMax(reading.lentRate);
+  const forgotten = (reading.lentRate * FORGET_PART * elapsed) / 1000;
+  // Where nothing has come and nothing gone for long, nothing waits.
+  const isQuiet = lent === 0 && bytes.down < QUIET_BYTES && elapsed >= QUIET_MS;
+  const waiting = isQuiet ? 0 : Math.max(0, state.ahead.down - forgotten);
+  const down = ownOf(bytes.down, lent * WIRE_OVERHEAD, waiting, most);
   const lentUp = lent * (linkOnLine ? WIRE_OVERHEAD : ACK_SHARE);
   const upMax = aheadMax(reading.lentRate * (linkOnLine ? 1 : ACK_SHARE));
   const up = ownOf(bytes.up, lentUp, state.ahead.up, upMax);

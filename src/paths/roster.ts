@@ -49,9 +49,11 @@ export function outFor(code: ErrorCode, retryAfterMs: Milliseconds | undefined):
     case 'connect_unreachable':
     case 'connect_timeout':
     case 'neighbour_unreachable':
-    case 'lending_off':
     case 'overloaded':
       return 5_000;
+    case 'lending_off':
+      // When it is on again, the neighbour's offer says so.
+      return 1_000;
     default:
       return 0;
   }

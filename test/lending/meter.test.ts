@@ -6,6 +6,7 @@ import {
   ACK_SHARE,
   AHEAD_MS,
   capacityOf,
+  FORGET_PART,
   LEARN_HALF_LIFE_MS,
   type MeterState,
   meterStep,
@@ -110,10 +111,20 @@ test('over time what is forgiven is bounded', () => {
         own += each.own;
         seen += (line.own_() * STEP_MS) / 1000;
       }
-      assert.ok(own - seen <= 64 * 1024 + (line.rate * AHEAD_MS) / 1000 + 2 * steps.length);
+      const forgotten = (steps.length * STEP_MS * line.rate * FORGET_PART) / 1000;
+      assert.ok(own - seen <= 64 * 1024 + (line.rate * AHEAD_MS) / 1000 + forgotten + 2 * steps.length);
       assert.ok(seen - own <= 2 * steps.length);
     }),
   );
+});
+
+test('what a borrower gave up halfway is not the household’s for ever', () => {
+  const line = new Line();
+  // Nobody passes these on.
+  line.step(300_000, 0);
+  line.step(0, 0, { ms: 1_000 });
+  line.step(300_000, 0);
+  assert.equal(line.own_(), 0);
 });
 
 test('over one interface for both, what goes to the borrower is not the household’s', () => {
