@@ -7,11 +7,12 @@
  *       |= fast =|= fast =|= fast =|..holes: fast will be there..|
  *                                                |= slow =|  asked now, there when the client gets there
  */
-import { lengthOf, type Span, type SpanSet, sizeOf } from '../core/span.ts';
+import { lengthOf, type Span, type SpanSet } from '../core/span.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { Scheme } from './plan-seed.ts';
 import {
   busyMs,
+  fairMs,
   freeMs,
   leastSpan,
   openHoles,
@@ -43,10 +44,6 @@ export function spanMs(state: PlanState, path: PathState): Milliseconds {
   const fits = Math.min(WINDOW_PART * windowMs, (windowMs - path.latencyMs) / SPANS_BEYOND_LATENCY);
   return Math.min(state.settings.spanMs, Math.max(SHORTEST_SPAN_MS, fits));
 }
-
-/** Half of what is left, by all together. */
-const fairMs = (state: PlanState): Milliseconds =>
-  (sizeOf(state.holes) * 1000) / (2 * Math.max(1, totalRate(state)));
 
 /** Spans get shorter as the end comes near, so that all paths finish together. */
 function spanBytes(state: PlanState, path: PathState): Bytes {

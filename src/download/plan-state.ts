@@ -2,7 +2,7 @@
  * What the plan knows: its state, the events it hears, the commands it gives, and the questions asked of the state.
  * Pure values and functions. This file must never decide anything: that is plan.ts and the schemes.
  */
-import { EMPTY, type Span, type SpanSet, subtract, union } from '../core/span.ts';
+import { EMPTY, type Span, type SpanSet, sizeOf, subtract, union } from '../core/span.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import { lately, rate, type Throughput } from './throughput.ts';
@@ -223,7 +223,7 @@ export const pathOf = (state: PlanState, id: PathId): PathState | undefined =>
   state.paths.find((path) => path.id === id);
 
 /** True when nobody counts on the path: its first byte is late. */
-export const isAwaited = (path: PathState): boolean => !path.proven && path.asks.some((ask) => ask.spare);
+const isAwaited = (path: PathState): boolean => !path.proven && path.asks.some((ask) => ask.spare);
 
 /** Those that bring something, or are about to. */
 export const workingPaths = (state: PlanState): readonly PathState[] =>
@@ -231,6 +231,10 @@ export const workingPaths = (state: PlanState): readonly PathState[] =>
 
 export const totalRate = (state: PlanState): BytesPerSecond =>
   workingPaths(state).reduce((sum, path) => sum + rateOf(path), 0);
+
+/** How long all together take for half of what nobody was asked for: spans no longer than that end together. */
+export const fairMs = (state: PlanState): Milliseconds =>
+  (sizeOf(state.holes) * 1000) / (2 * Math.max(1, totalRate(state)));
 
 /** Until the first byte of an ask can come; of one that is overdue it is taken that it takes as long again. */
 export function waitMs(state: PlanState, path: PathState, ask: Ask): Milliseconds {

@@ -5,12 +5,13 @@
  *     running  |=====at·········carvedAt|                    |  asked of all paths, its own too  |
  *              ends there when its own path has shown that it brings ranges; else goes on, claim by claim
  */
-import { EMPTY, sizeOf, span, subtract } from '../core/span.ts';
+import { EMPTY, span, subtract } from '../core/span.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import { spared, withoutAsk } from './plan-asks.ts';
 import { sharesOf } from './plan-seed.ts';
 import {
   doneMs,
+  fairMs,
   lacking,
   leastSpan,
   type PathState,
@@ -19,7 +20,6 @@ import {
   pathOf,
   rateOf,
   remaining,
-  totalRate,
   withPath,
   workingPaths,
 } from './plan-state.ts';
@@ -108,8 +108,7 @@ function meet(state: PlanState, own: PathState, commands: PlanCommand[]): PlanSt
 
 /** Less near the end, so that all come to it together. */
 function claim(state: PlanState, own: PathState): Bytes {
-  const fairMs = (sizeOf(state.holes) * 1000) / (2 * Math.max(1, totalRate(state)));
-  const ms = state.running?.meets === true ? Math.min(CLAIM_MS, fairMs) : CLAIM_MS;
+  const ms = state.running?.meets === true ? Math.min(CLAIM_MS, fairMs(state)) : CLAIM_MS;
   return Math.max(leastSpan(state, own), Math.ceil((rateOf(own) * ms) / 1000));
 }
 

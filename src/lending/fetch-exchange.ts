@@ -17,10 +17,10 @@ import { fieldValue, fromWire, isIdentity, parseContentLength, type RawHeaders }
 import { lengthOf, type Span } from '../core/span.ts';
 import { type Bytes, KIB } from '../core/units.ts';
 import { refuse } from '../neighbours/refusal.ts';
+import { LENDER_ERROR } from '../paths/range-fetch.ts';
 import { Carriage } from './carriage.ts';
 import { passedHeaders } from './fetch-request.ts';
 import type { LeaseAccount } from './lease-account.ts';
-import { ERROR_HEADER } from './relay.ts';
 import type { Gate } from './shaper.ts';
 
 /** Of the body of a response that is no span, so much is read to keep the origin's connection; then it is reset. */
@@ -87,7 +87,7 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
     if (this.isOver) return;
     this.#stop(error);
     this.#host.refused(error);
-    if (!this.response.headersSent) this.response.setHeader(ERROR_HEADER, error.code);
+    if (!this.response.headersSent) this.response.setHeader(LENDER_ERROR, error.code);
     refuse(this.response, error);
   }
 

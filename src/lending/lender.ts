@@ -21,6 +21,7 @@ import type { LinkHandlers } from '../neighbours/channel.ts';
 import { refuse, refuseConnect } from '../neighbours/refusal.ts';
 import type { DialOptions } from '../paths/dial.ts';
 import { NO_OFFER, type Offer } from '../paths/path.ts';
+import { LENDER_ERROR } from '../paths/range-fetch.ts';
 import { Borrower } from './borrower.ts';
 import { dealt, ifBegun, type Wish } from './deal.ts';
 import { CLOCK_SKEW_MS } from './lease.ts';
@@ -29,7 +30,7 @@ import { offerOf } from './offer.ts';
 import { ownAddresses, type ReadInterfaces } from './own-addresses.ts';
 import type { Terms } from './policy.ts';
 import { addressRefusal, parseNetworks } from './public-address.ts';
-import { ERROR_HEADER, ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
+import { ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
 import { FetchConnection } from './relay-fetch.ts';
 import { Tunnel } from './relay-tunnel.ts';
 import { Shaper } from './shaper.ts';
@@ -161,7 +162,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     } catch (error) {
       const refusal = asLinepoolError(error);
       this.#report(borrower, refusal);
-      response.setHeader(ERROR_HEADER, refusal.code);
+      response.setHeader(LENDER_ERROR, refusal.code);
       refuse(response, refusal);
     }
   }

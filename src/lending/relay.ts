@@ -16,9 +16,6 @@ import { LEASE_HEADER, leaseOrigin } from './lease.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import type { LeaseBook } from './lease-book.ts';
 
-/** The header in which a refusal names its code, as against an error that is the origin's. */
-export const ERROR_HEADER = 'Linepool-Error';
-
 /** Requests of one connection that wait for their answer, a few more than a borrower queues; a further one is refused. */
 export const OUTSTANDING_MAX = 40;
 /** Origins that one connection's fetches go to at a time; a further one is refused. */
