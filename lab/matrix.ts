@@ -12,7 +12,7 @@ import { MATRIX } from './scenarios.ts';
 type Settings = Omit<RunSettings, 'aloneMs' | 'quick' | 'firstRound'>;
 
 /** How long a line is measured alone, at most. */
-const ALONE_MS: Milliseconds = 12_000;
+const ALONE_MS: Milliseconds = 8_000;
 const QUICK_ALONE_MS: Milliseconds = 3_500;
 
 /**
