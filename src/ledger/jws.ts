@@ -1,0 +1,55 @@
+/**
+ * Compact JWS (RFC 7515 section 3.1) taken apart and checked, for the one algorithm that linepool signs with: EdDSA over Ed25519
+ * (RFC 8037). For what is checked by the hundred thousand or must be checked at once; the link's tokens are read with jose.
+ * The caller compares the header's text with the one it expects: no other algorithm or member is ever looked for here.
+ */
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+
+export interface JwsParts {
+  /** Texts, as they are signed. */
+  readonly header: string;
+  readonly payload: string;
+  readonly signature: Uint8Array;
+}
+
+/** Undefined when it is not one, or is not spelt in the one canonical way. */
+export function openJws(token: string): JwsParts | undefined {
+  const [header, payload, signature, ...more] = token.split('.');
+  if (header === undefined || payload === undefined || signature === undefined || more.length > 0)
+    return undefined;
+  const parts: JwsParts = {
+    header: Buffer.from(header, 'base64url').toString('utf8'),
+    payload: Buffer.from(payload, 'base64url').toString('utf8'),
+    signature: Buffer.from(signature, 'base64url'),
+  };
+  return closeJws(parts) === token ? parts : undefined;
+}
+
+/** The token again. */
+export function closeJws({ header, payload, signature }: JwsParts): string {
+  const { buffer, byteOffset, byteLength } = signature;
+  const tail = Buffer.from(buffer, byteOffset, byteLength).toString('base64url');
+  return `${Buffer.from(header).toString('base64url')}.${Buffer.from(payload).toString('base64url')}.${tail}`;
+}
+
+/** Whether this Ed25519 key made the token's signature. */
+export function holds(token: string, publicKey: KeyObject): boolean {
+  const dot = token.lastIndexOf('.');
+  if (publicKey.asymmetricKeyType !== 'ed25519') return false;
+  return verify(
+    null,
+    Buffer.from(token.slice(0, dot)),
+    publicKey,
+    Buffer.from(token.slice(dot + 1), 'base64url'),
+  );
+}
+
+/** An Ed25519 key from SPKI in DER as base64url; undefined when it is none. */
+export function ed25519(publicKey: string): KeyObject | undefined {
+  try {
+    const key = createPublicKey({ key: Buffer.from(publicKey, 'base64url'), format: 'der', type: 'spki' });
+    return key.asymmetricKeyType === 'ed25519' ? key : undefined;
+  } catch {
+    return undefined;
+  }
+}

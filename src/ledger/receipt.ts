@@ -1,0 +1,101 @@
+/**
+ * Receipts: what both parties sign under how many bytes a lease has carried so far. The borrower makes the text and signs it; the
+ * lender signs the very same text. Two compact JWS (RFC 7515) over Ed25519 (RFC 8037), which differ in their signature only.
+ * Made and read by lending and paths; read again by verify. No clock and no I/O: the time is handed in.
+ *
+ *     {"alg":"EdDSA","typ":"linepool-receipt"} . {iss, aud, lea, byt, iat, end} . signature
+ *
+ * It must never accept an algorithm or type other than the one that is expected.
+ */
+import { type KeyObject, sign } from 'node:crypto';
+import { z } from 'zod';
+import { LinepoolError } from '../core/errors.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import { holds, openJws } from './jws.ts';
+
+export const RECEIPT_HEADER = '{"alg":"EdDSA","typ":"linepool-receipt"}';
+
+export interface Receipt {
+  readonly borrower: string;
+  readonly lender: string;
+  /** The id of the lease. */
+  readonly lease: string;
+  /** Carried under it so far, both directions together: a running total, which never falls. */
+  readonly total: Bytes;
+  /** By the borrower's clock, whole seconds, since 1970. */
+  readonly issuedAt: Milliseconds;
+  /** No byte is carried under the lease any more. */
+  readonly last: boolean;
+}
+
+const Claims = z.strictObject({
+  iss: z.string().min(1).max(128),
+  aud: z.string().min(1).max(128),
+  lea: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
+  byt: z.int().min(0),
+  /** Seconds since 1970 (RFC 7519 section 2, NumericDate). */
+  iat: z.int().min(0),
+  end: z.boolean(),
+});
+
+/** The payload, to the byte as it is signed. */
+export function receiptPayload({ borrower, lender, lease, total, issuedAt, last }: Receipt): string {
+  const claims: z.input<typeof Claims> = {
+    iss: borrower,
+    aud: lender,
+    lea: lease,
+    byt: total,
+    iat: Math.floor(issuedAt / 1000),
+    end: last,
+  };
+  return JSON.stringify(claims);
+}
+
+/** The borrower's token. */
+export function signReceipt(receipt: Receipt, borrowerKey: KeyObject): string {
+  const text = (part: string): string => Buffer.from(part).toString('base64url');
+  return signed(`${text(RECEIPT_HEADER)}.${text(receiptPayload(receipt))}`, borrowerKey);
+}
+
+/** The lender's token, under the same text as the borrower's, which must have been read by `readReceipt` before. */
+export function countersign(borrowerToken: string, lenderKey: KeyObject): string {
+  return signed(borrowerToken.slice(0, borrowerToken.lastIndexOf('.')), lenderKey);
+}
+
+const signed = (input: string, key: KeyObject): string =>
+  `${input}.${sign(null, Buffer.from(input), key).toString('base64url')}`;
+
+/** Whether two tokens are signatures under the same text. */
+export const sameText = (one: string, other: string): boolean =>
+  one.slice(0, one.lastIndexOf('.')) === other.slice(0, other.lastIndexOf('.'));
+
+/**
+ * The receipt in a token, when `publicKey` signed it. The caller compares the parties, the lease and the total.
+ * @throws LinepoolError `receipt_invalid`
+ */
+export function readReceipt(token: string, publicKey: KeyObject): Receipt {
+  const receipt = parseReceipt(token);
+  if (!holds(token, publicKey)) throw new LinepoolError('receipt_invalid', 'The signature does not hold.');
+  return receipt;
+}
+
+/** The same without its signature checked. @throws LinepoolError `receipt_invalid` */
+export function parseReceipt(token: string): Receipt {
+  const parts = openJws(token);
+  if (parts === undefined) throw new LinepoolError('receipt_invalid', 'It is not a compact JWS.');
+  if (parts.header !== RECEIPT_HEADER)
+    throw new LinepoolError('receipt_invalid', `Its header is not ${RECEIPT_HEADER}.`);
+  let raw: unknown;
+  try {
+    raw = JSON.parse(parts.payload);
+  } catch (error) {
+    throw new LinepoolError('receipt_invalid', 'Its payload is not JSON.', { cause: error });
+  }
+  const parsed = Claims.safeParse(raw);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new LinepoolError('receipt_invalid', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  }
+  const { iss, aud, lea, byt, iat, end } = parsed.data;
+  return { borrower: iss, lender: aud, lease: lea, total: byt, issuedAt: iat * 1000, last: end };
+}
