@@ -75,6 +75,7 @@ export const ERRORS = {
   neighbour_refused: kind(502, 8, null, 'The neighbour refused what was asked of it.', 'See the reason that it gave.'),
   neighbour_name_taken: kind(409, 8, null, 'Another neighbour has that name already.', 'Choose another with --name.'),
 
+  neighbour_blocked: kind(403, 8, null, 'That household is blocked here.', 'See `linepool neighbours`; `linepool unblock` lets it pair again.'),
   // Lending
   lease_missing: kind(403, 8, 'http_request_denied', 'The request carries no lease.', 'Send a lease with the request.'),
   lease_invalid: kind(403, 8, 'http_request_denied', 'The lease is not valid for this request.', 'Sign a new lease for this lender and server.'),

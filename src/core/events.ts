@@ -55,6 +55,31 @@ export type Event =
       readonly id: string;
       readonly by: 'us' | 'them';
     }
+  | {
+      readonly kind: 'neighbour_trust';
+      readonly neighbour: string;
+      readonly id: string;
+      readonly trust: string;
+      readonly quarantined: boolean;
+    }
+  | {
+      /** It brought other bytes than the origin has, and is quarantined: its line carries nothing of http any more. */
+      readonly kind: 'neighbour_caught';
+      readonly neighbour: string;
+      readonly id: string;
+      readonly origin: string;
+      /** True when its own signature proves it. */
+      readonly signed: boolean;
+    }
+  | { readonly kind: 'neighbour_blocked'; readonly neighbour: string; readonly id: string }
+  | { readonly kind: 'neighbour_unblocked'; readonly neighbour: string; readonly id: string }
+  /** It has another key, and so another id. */
+  | {
+      readonly kind: 'neighbour_rekeyed';
+      readonly neighbour: string;
+      readonly id: string;
+      readonly before: string;
+    }
   | { readonly kind: 'neighbour_up'; readonly neighbour: string }
   | {
       readonly kind: 'neighbour_down';

@@ -166,6 +166,17 @@ export class Steward implements AsyncDisposable {
     });
   }
 
+  /** That neighbour has another key, and so another id: what was set for it and what it used go on. */
+  async rekey(beforeId: string, afterId: string): Promise<void> {
+    this.#count(this.#rooms.clock.wall());
+    this.#carried.delete(beforeId);
+    this.#rooms.usage.rekey(beforeId, afterId);
+    await this.change((before) => {
+      const { [beforeId]: set, ...neighbours } = before.neighbours;
+      return set === undefined ? before : { ...before, neighbours: { ...neighbours, [afterId]: set } };
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true;
     this.#listening[Symbol.dispose]();

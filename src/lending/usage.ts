@@ -84,6 +84,17 @@ export class UsageBook implements AsyncDisposable {
     this.#save();
   }
 
+  /** That neighbour has another key, and so another id. */
+  rekey(before: string, after: string): void {
+    for (const { of } of [...this.#days.values(), ...this.#months.values()]) {
+      const used = of.get(before);
+      if (used === undefined) continue;
+      of.delete(before);
+      of.set(after, used + (of.get(after) ?? 0));
+    }
+    this.#save();
+  }
+
   /** As of that wall time. */
   at(wall: Milliseconds): Usage {
     const day = this.#days.get(dayOf(wall));

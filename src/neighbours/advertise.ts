@@ -3,7 +3,7 @@
  */
 import { networkInterfaces } from 'node:os';
 import { formatAuthority, parseAuthority } from '../core/target.ts';
-import { ADDRESSES_MAX } from './book.ts';
+import { ADDRESSES_MAX } from './book-file.ts';
 
 /**
  * What was configured; else the addresses that the link server listens on, where "any address" becomes those that this

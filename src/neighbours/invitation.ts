@@ -10,7 +10,7 @@
 import { crc32 } from 'node:zlib';
 import { LinepoolError } from '../core/errors.ts';
 import type { Milliseconds } from '../core/units.ts';
-import { ADDRESSES_MAX } from './book.ts';
+import { ADDRESSES_MAX } from './book-file.ts';
 import { fromBase32, type HouseholdId, hashOfId, idOfHash, tidyBase32, toBase32 } from './household-id.ts';
 import { address as Address } from './messages.ts';
 

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
 import { parseAuthority } from '../core/target.ts';
 import { type Bytes, KIB } from '../core/units.ts';
-import { ADDRESSES_MAX } from './book.ts';
+import { ADDRESSES_MAX } from './book-file.ts';
 import { NAME_MAX, tidyName } from './neighbour-name.ts';
 
 /** Longest message, and longest line of the offers. */

@@ -276,6 +276,11 @@ export class Neighbourhood implements AsyncDisposable {
     if (change.kind === 'added')
       this.#context.events.report({ kind: 'neighbour_paired', neighbour: name, id });
     if (change.kind === 'removed') this.cut(id);
+    if (change.kind === 'rekeyed') {
+      const { id: before } = change.before;
+      this.cut(before);
+      this.#context.events.report({ kind: 'neighbour_rekeyed', neighbour: name, id, before });
+    }
   }
 
   async #onParted({ id, name }: Neighbour): Promise<void> {

@@ -70,7 +70,10 @@ export class Presence implements Disposable {
       if (change.kind === 'removed') this.#forget(neighbour.id);
       // A new neighbour may not have us in its book yet: wait, or until it calls us or `hurry` says so.
       else if (change.kind === 'added') this.#watch(neighbour, options.retry);
-      else if (change.before.addresses !== neighbour.addresses) this.#watch(neighbour, 0);
+      else if (change.kind === 'rekeyed') {
+        this.#forget(change.before.id);
+        this.#watch(neighbour, 0);
+      } else if (change.before.addresses !== neighbour.addresses) this.#watch(neighbour, 0);
     });
     for (const neighbour of options.book.all()) this.#watch(neighbour, 0);
   }

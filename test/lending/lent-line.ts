@@ -115,6 +115,7 @@ async function startBorrower(
     socket.on('error', () => socket.destroy());
     socket.once('close', () => sockets.delete(socket));
   });
+    formerKeys: [],
   server.on('request', (request, response) => lender.request(neighbour, request, response));
   server.on('connect', (request, socket, head) => lender.connect(neighbour, request, socket, head));
   server.listen(0, '127.0.0.1');

@@ -219,3 +219,11 @@ test('what was set for a neighbour goes with it', async () => {
   assert.equal(kept.offered(), LINE / 2);
   assert.deepEqual(kept.steward.now.overrides.neighbours, {});
 });
+
+test('what was set for a neighbour, and what it used, goes on under its new key', async () => {
+  await using kept = await keep();
+  const { id } = kept.line.borrowers[0].neighbour;
+  await kept.steward.change((before) => ({ ...before, neighbours: { [id]: { weight: 2 } } }));
+  await kept.steward.rekey(id, 'NEW');
+  assert.deepEqual(kept.steward.now.overrides.neighbours, { NEW: { weight: 2 } });
+});

@@ -94,3 +94,17 @@ test('a damaged file is refused and left as it is', async () => {
     assert.equal(readFileSync(join(dir, 'lend-usage.json'), 'utf8'), text);
   }
 });
+
+test('a neighbour with another key goes on where it was', async () => {
+  const dir = folder();
+  {
+    await using book = await open(dir).opening;
+    book.add('a', 100, noon(10));
+    book.add('new', 1, noon(10));
+    book.rekey('a', 'new');
+    assert.deepEqual(book.at(noon(10)).of('new'), { day: 101, month: 101 });
+    assert.deepEqual(book.at(noon(10)).of('a'), { day: 0, month: 0 });
+  }
+  await using again = await open(dir).opening;
+  assert.deepEqual(again.at(noon(10)).of('new'), { day: 101, month: 101 });
+});
