@@ -131,6 +131,9 @@ name = "${this.name}"
 listen = ["${lanAddress(this.number)}:${PROXY_PORT}"]
 [pool]
 scheme = "${scheme}"
+[trust]
+# The line of a new neighbour carries nothing of http; here http is measured.
+default = "checked"
 [line]
 down = "${Math.round(this.#down)} B/s"
 [lend]

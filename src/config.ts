@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { LinepoolError } from './core/errors.ts';
 import { HOURS_EXAMPLE, hoursComplaint } from './core/hours.ts';
 import { parseAuthority } from './core/target.ts';
+import { TRUST_LEVELS } from './core/trust.ts';
 import { formatBytes, MIB, parseBytes, parseDuration, parseRate } from './core/units.ts';
 
 /** With less, hardly a download could begin. */
@@ -217,6 +218,18 @@ const SECTIONS = {
 
 const Schema = z.strictObject({
   household: SECTIONS.household.prefault({}),
+  trust: z.strictObject({
+    default: key(
+      z.enum(TRUST_LEVELS),
+      'https-only',
+      'How far the line of a neighbour is used for http, where it could alter what it fetches, unless `linepool trust` says otherwise: "https-only", "checked" or "trusted".',
+    ),
+    check_percent: key(
+      z.number().min(0, 'must be from 0 to 10').max(10, 'must be from 0 to 10'),
+      1,
+      'How much of what "checked" neighbours bring is fetched again over our own line, and compared.',
+    ),
+  }),
   proxy: SECTIONS.proxy.prefault({}),
   pool: SECTIONS.pool.prefault({}),
   line: SECTIONS.line.prefault({}),
@@ -246,6 +259,7 @@ export function loadConfig(file: string | undefined): Config {
     );
   }
   return parseConfig(text, file);
+  trust: SECTIONS.trust.prefault({}),
 }
 
 /** @throws LinepoolError `config_invalid` */

@@ -36,6 +36,7 @@ import { Steward } from './lending/steward.ts';
 import { UsageBook } from './lending/usage.ts';
 import { loadIdentity } from './neighbours/identity.ts';
 import { Neighbourhood } from './neighbours/neighbourhood.ts';
+import { TrustBook } from './neighbours/trust.ts';
 import type { DialOptions } from './paths/dial.ts';
 import { Health } from './paths/health.ts';
 import { NeighbourLines } from './paths/neighbour-lines.ts';
@@ -159,6 +160,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         name,
         version,
         listen: config.link.listen,
+  const trust = owned.use(await TrustBook.open(stateDir, config.trust.default));
         advertise: config.link.advertise,
         connectTimeout: config.link.connect_timeout,
         retry: config.link.retry,
@@ -179,6 +181,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   const leases = {
     header: LEASE_HEADER,
     lease: signer.lease.bind(signer),
+      trust.forget(change.neighbour.id).catch(() => undefined);
     used: signer.used.bind(signer),
     spoiled: signer.spoiled.bind(signer),
   };
@@ -201,6 +204,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   const register = new Register();
   const consider = pooling(
     {
+      trust,
       enabled: config.pool.enabled,
       minBytes: config.pool.min_size,
       minSavingMs: config.pool.min_saving,
@@ -248,6 +252,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     ownLine,
     register,
     budget,
+    trust,
     proxy,
     gateway,
     controlAddress: () => controlAddress,

@@ -13,6 +13,7 @@ import { addLendCommands } from './lend-commands.ts';
 import type { PlaceFlags } from './places.ts';
 import type { ReadFlags } from './read.ts';
 import type { SteerFlags } from './steer.ts';
+import type { TrustFlags } from './trust.ts';
 import type { OpenDaemon } from './up.ts';
 
 /** Loaded only by the command that needs it. */
@@ -67,10 +68,22 @@ function buildProgram(rooms: Rooms, clock: Clock): Command {
   addReadingCommands(program, clock);
   addSteeringCommands(program);
   addLendCommands(program, withJson, print);
+  addTrustCommand(program, withJson);
   addConfigCommands(program);
   addGet(program, rooms, clock);
   addDemo(program, rooms);
   return program;
+}
+
+function addTrustCommand(program: Command, jsonned: (command: Command) => Command): void {
+  jsonned(program.command('trust'))
+    .description("show or set how far a neighbour's line is used for http")
+    .argument('<name>', 'its name or id')
+    .argument('[level]', 'https-only, checked or trusted')
+    .option('--lift', 'end its quarantine')
+    .action(async (name: string, level: string | undefined, flags: TrustFlags) =>
+      (await import('./trust.ts')).trust(name, level, flags, print),
+    );
 }
 
 const placed = (command: Command): Command =>

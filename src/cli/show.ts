@@ -107,6 +107,7 @@ export function showNeighbours(neighbours: readonly Neighbour[]): string[] {
       { title: 'ROUND TRIP', align: 'right' },
       { title: 'BORROWED', align: 'right' },
       { title: 'LENT', align: 'right' },
+      { title: 'HTTP' },
       { title: 'ADDRESS' },
     ],
     neighbours.map((n) => [
@@ -117,6 +118,7 @@ export function showNeighbours(neighbours: readonly Neighbour[]): string[] {
       n.roundTripMs === undefined ? '' : formatDuration(n.roundTripMs),
       formatBytes(n.borrowedBytes),
       formatBytes(n.lentBytes),
+      n.caught === undefined ? (n.trust ?? '') : 'QUARANTINED',
       n.address ?? '',
     ]),
   );

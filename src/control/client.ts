@@ -26,6 +26,7 @@ import {
   Offers,
   Problem,
   Status,
+  type TrustRequest,
   Verdicts,
 } from './schema.ts';
 
@@ -108,6 +109,11 @@ export class ControlClient {
   /** @throws LinepoolError `neighbour_unknown`, `neighbour_name_taken` */
   rename(nameOrId: string, name: string): Promise<Neighbour> {
     return this.#call('PATCH', `/v1/neighbours/${encodeURIComponent(nameOrId)}`, Neighbour, { name });
+  }
+
+  /** Shows it when nothing is asked for. @throws LinepoolError `neighbour_unknown`, `state_unusable` */
+  trust(nameOrId: string, request: TrustRequest): Promise<Neighbour> {
+    return this.#call('PATCH', `/v1/trust/${encodeURIComponent(nameOrId)}`, Neighbour, request);
   }
 
   lending(): Promise<Lending> {

@@ -19,6 +19,7 @@ import type {
   Neighbour,
   Offer,
   Status,
+  TrustRequest,
   Verdict,
 } from './schema.ts';
 
@@ -59,6 +60,8 @@ export interface Desk {
   part(nameOrId: string): Promise<void>;
   /** @throws LinepoolError `neighbour_unknown`, `neighbour_name_taken` */
   rename(nameOrId: string, name: string): Promise<Neighbour>;
+  /** How far its line is used for http, at once. @throws LinepoolError `neighbour_unknown`, `state_unusable` */
+  trust(nameOrId: string, request: TrustRequest): Promise<Neighbour>;
   /** Changes the lending policy, at once. @throws LinepoolError `policy_invalid`, `state_unusable` */
   lend(request: LendRequest): Promise<Lending>;
   /** The same for one neighbour. @throws LinepoolError `neighbour_unknown`, `policy_invalid`, `state_unusable` */

@@ -13,6 +13,7 @@ import { asLinepoolError, ERRORS, LinepoolError } from '../core/errors.ts';
 import { endToEnd, fieldValue, fromWire, type RawHeaders } from '../core/http.ts';
 import { type Authority, formatAuthority, formatOrigin, type Origin, type Target } from '../core/target.ts';
 import type { Bytes } from '../core/units.ts';
+import { hasCredentials } from '../download/verdict.ts';
 import type { LinkClient } from '../neighbours/link-client.ts';
 import type { Leases } from '../paths/neighbour-line.ts';
 import type { Lane, Path, PathId } from '../paths/path.ts';
@@ -92,6 +93,8 @@ export class PathGateway implements Gateway {
   fetch(id: PathId, target: Target, request: IncomingMessage, response: ServerResponse): void {
     try {
       const path = this.#path(id);
+      const credentials = hasCredentials(endToEnd(request.rawHeaders));
+      if (!path.carries(target.origin, { credentials })) throw new LinepoolError('http_not_let', path.name);
       const lane = this.#lane(path, target.origin, request.socket);
       const headers = endToEnd(request.rawHeaders);
       const kept: string[] = [];

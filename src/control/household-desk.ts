@@ -14,6 +14,8 @@ import type { Lender } from '../lending/lender.ts';
 import type { Steward } from '../lending/steward.ts';
 import { shortId } from '../neighbours/household-id.ts';
 import type { Neighbourhood, NeighbourStatus } from '../neighbours/neighbourhood.ts';
+import { quarantine } from '../neighbours/quarantine.ts';
+import type { TrustBook } from '../neighbours/trust.ts';
 import type { OwnLine } from '../paths/own-line.ts';
 import { OWN } from '../paths/path.ts';
 import type { Proxy } from '../proxy/server.ts';
@@ -30,6 +32,7 @@ import type {
   Neighbour,
   Offer,
   Status,
+  TrustRequest,
   Verdict,
 } from './schema.ts';
 
@@ -39,6 +42,7 @@ export interface DeskRooms {
   readonly clock: Clock;
   readonly events: Events;
   readonly neighbourhood: Neighbourhood;
+  readonly trust: TrustBook;
   readonly lender: Lender;
   readonly steward: Steward;
   readonly ownLine: OwnLine;
@@ -202,6 +206,24 @@ export class HouseholdDesk implements Desk {
     return this.#byId(renamed.id);
   }
 
+  async trust(nameOrId: string, { trust, caught }: TrustRequest): Promise<Neighbour> {
+    const book = this.#rooms.trust;
+    const { id, name: neighbour } = this.#rooms.neighbourhood.book.find(nameOrId);
+    if (caught !== undefined && caught !== 'lift') {
+      await quarantine(book, this.events, { id, name: neighbour }, caught);
+    }
+    const changes = [
+      ...(trust === undefined ? [] : [book.set(id, trust)]),
+      ...(caught === 'lift' ? [book.lift(id)] : []),
+    ];
+    if (changes.length > 0) {
+      const quarantined = book.caught(id) !== undefined;
+      this.events.report({ kind: 'neighbour_trust', neighbour, id, trust: book.of(id), quarantined });
+    }
+    await Promise.all(changes);
+    return this.#byId(id);
+  }
+
   stop(reason: string): void {
     this.#rooms.stop(reason);
   }
@@ -225,7 +247,10 @@ export class HouseholdDesk implements Desk {
   #shownNeighbour(one: NeighbourStatus): Neighbour {
     const lent = this.#rooms.lender.status().borrowers.find((borrower) => borrower.id === one.id);
     const [address] = one.addresses;
+    const caught = this.#rooms.trust.caught(one.id);
     return {
+      trust: this.#rooms.trust.of(one.id),
+      ...(caught === undefined ? {} : { caught }),
       name: one.name,
       id: one.id,
       shortId: shortId(one.id),

@@ -17,6 +17,7 @@ import {
   type Neighbours,
   type Offers,
   RenameRequest,
+  TrustRequest,
   type Verdicts,
 } from './schema.ts';
 
@@ -87,6 +88,12 @@ export const ROUTES: readonly Route[] = [
         return ok(done);
       },
       PATCH: async ({ desk, name, body }) => ok(await desk.rename(name, read(RenameRequest, body).name)),
+    },
+  },
+  {
+    path: '/v1/trust/*',
+    methods: {
+      PATCH: async ({ desk, name, body }) => ok(await desk.trust(name, read(TrustRequest, body))),
     },
   },
   {

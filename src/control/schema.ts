@@ -6,6 +6,8 @@
 import { z } from 'zod';
 import { ERRORS, type ErrorCode } from '../core/errors.ts';
 import type { Event } from '../core/events.ts';
+import { TRUST_LEVELS } from '../core/trust.ts';
+import { Caught } from '../neighbours/trust.ts';
 
 const bytes = z.number().min(0);
 const bytesPerSecond = z.number().min(0);
@@ -117,6 +119,10 @@ export const Neighbour = z.object({
   /** What we carried for it, and it for us, ever. */
   lentBytes: bytes,
   borrowedBytes: bytes,
+  /** How far its line is used for http; as a string, since a newer daemon may know more. */
+  trust: z.string().optional(),
+  /** Present while it is quarantined: the proof. */
+  caught: Caught.strip().optional(),
 });
 export type Neighbour = z.output<typeof Neighbour>;
 
@@ -234,6 +240,13 @@ export type JoinRequest = z.output<typeof JoinRequest>;
 
 export const RenameRequest = z.strictObject({ name });
 export type RenameRequest = z.output<typeof RenameRequest>;
+/** What `get` found is told with `caught`; people lift a quarantine. */
+export const TrustRequest = z.strictObject({
+  trust: z.enum(TRUST_LEVELS, `must be one of ${TRUST_LEVELS.join(', ')}`).optional(),
+  caught: z.union([z.literal('lift'), Caught]).optional(),
+});
+export type TrustRequest = z.output<typeof TrustRequest>;
+
 
 /** The longest pause but for one that lasts until it is resumed. */
 const PAUSE_MAX_MS = 366 * 86_400_000;

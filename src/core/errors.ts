@@ -54,6 +54,8 @@ export const ERRORS = {
 
   // A span that a path brought
   span_status: kind(502, 3, null, 'A request for a part of the file was not answered with that part.', 'The file is fetched over the own line alone.'),
+  origin_busy: kind(503, 4, null, 'The server asks for fewer requests.', 'It is left alone for as long as it asks; `linepool origins` shows until when.'),
+  parallel_refused: kind(502, 4, null, 'The server breaks off connections beside the first.', 'The file is fetched over the own line alone.'),
   span_range: kind(502, 3, null, 'The part that came is not the part that was asked for.', 'The path is left out for this server.'),
   span_validator: kind(502, 5, null, 'The part that came belongs to another version of the file.', 'Start the download again.'),
   span_coding: kind(502, 3, null, 'The part that came is coded or transformed.', 'The path is left out for this server.'),
@@ -62,6 +64,10 @@ export const ERRORS = {
   no_path: kind(502, 3, 'destination_unavailable', 'No path is left that can bring the rest of the file.', 'Try again; a download can be resumed.'),
   origin_changed: kind(502, 5, null, 'The file changed on the server while it was being downloaded.', 'Start the download again.'),
   checksum_mismatch: kind(502, 5, null, 'The file does not have the checksum that was given.', 'Compare the checksum with its source, then download again.'),
+  span_altered: kind(502, 5, null, 'A neighbour brought other bytes than the server has.', 'It is quarantined, see `linepool neighbours`; download again.'),
+  span_unsigned: kind(502, 5, null, 'A neighbour did not sign what it brought, or not truly.', 'It is left out for this server; both households should run the same version of linepool.'),
+  span_unchecked: kind(502, 5, null, 'What neighbours brought could not be compared with what the server has.', 'Try again; the own line must reach the server.'),
+  digest_mismatch: kind(502, 5, null, 'The file does not have the digest that the server gave for it.', 'Download again: the neighbours that took part are left out.'),
 
   // Neighbours
   not_paired: kind(403, 8, 'http_request_denied', 'That household is not a neighbour of this one.', 'Pair with `linepool invite` there and `linepool join` here.'),
@@ -72,16 +78,21 @@ export const ERRORS = {
   neighbour_unknown: kind(404, 8, null, 'There is no neighbour of that name or id.', 'See `linepool neighbours`.'),
   neighbour_unreachable: kind(502, 8, null, 'The neighbour did not answer.', 'Check that its daemon runs and that the link is up.'),
   message_invalid: kind(400, 8, null, 'A message between households is not as it should be.', 'Both households should run the same version of linepool.'),
+  protocol_mismatch: kind(400, 8, null, 'The neighbour speaks another version of the protocol.', 'Update linepool in both households.'),
+  http_not_let: kind(403, 8, null, 'That neighbour may carry nothing of http for us.', 'Let it with `linepool trust NAME checked`; https needs nothing.'),
   neighbour_refused: kind(502, 8, null, 'The neighbour refused what was asked of it.', 'See the reason that it gave.'),
+  neighbour_blocked: kind(403, 8, null, 'That household is blocked here.', 'See `linepool neighbours`; `linepool unblock` lets it pair again.'),
   neighbour_name_taken: kind(409, 8, null, 'Another neighbour has that name already.', 'Choose another with --name.'),
 
-  neighbour_blocked: kind(403, 8, null, 'That household is blocked here.', 'See `linepool neighbours`; `linepool unblock` lets it pair again.'),
   // Lending
   lease_missing: kind(403, 8, 'http_request_denied', 'The request carries no lease.', 'Send a lease with the request.'),
   lease_invalid: kind(403, 8, 'http_request_denied', 'The lease is not valid for this request.', 'Sign a new lease for this lender and server.'),
   lease_expired: kind(403, 8, 'http_request_denied', 'The lease has expired.', 'Sign a new lease; check the clocks of both households.'),
   lease_exhausted: kind(403, 8, 'http_request_denied', 'The lease has no bytes left.', 'Sign a new lease.'),
   receipt_invalid: kind(403, 8, 'http_request_denied', 'The receipt is not valid for this lease.', 'Both households should run the same version of linepool.'),
+  receipt_missing: kind(403, 8, 'http_request_denied', 'The borrower does not sign for what it is carried.', 'Nothing more is carried for it for a while; both households should run the same version of linepool.'),
+  receipt_unanswered: kind(502, 8, null, 'The lender does not sign for what it carries.', 'Its line is left alone for a while; both households should run the same version of linepool.'),
+  receipt_disputed: kind(409, 8, null, 'Borrower and lender have counted differently.', 'The lease is ended; the ledgers of both say what was signed last.'),
   ledger_failed: kind(503, 6, 'http_request_denied', 'The ledger takes no entries at the moment.', 'Check the space on the disk and the rights of the state folder; nothing is lent that is not recorded.'),
   ledger_damaged: kind(500, 6, null, 'The ledger was damaged.', 'It was set aside and a new one begun; restore the old one from a backup if it is needed as proof.'),
   ledger_wrong: kind(409, 5, null, 'The ledger does not hold.', 'See the first entry that is wrong, and why.'),
@@ -89,6 +100,7 @@ export const ERRORS = {
   lending_off: kind(503, 8, 'http_request_denied', 'This household lends nothing at the moment.', 'Wait for its next offer.'),
   address_refused: kind(403, 8, 'destination_ip_prohibited', 'That address may not be reached over a lent line.', 'Only public addresses are carried.'),
   port_refused: kind(403, 8, 'http_request_denied', 'That port may not be reached over a lent line.', 'Only the ports in lend.ports are carried.'),
+  host_refused: kind(403, 8, 'destination_ip_prohibited', 'The lender does not carry anything to that server.', 'It is fetched over the other lines.'),
   method_refused: kind(405, 8, 'http_request_denied', 'Only GET with one byte range, and CONNECT, are carried.', 'Send nothing else.'),
   credentials_refused: kind(403, 8, 'http_request_denied', 'A request that carries credentials is not fetched over a lent line.', 'Send it over the own line.'),
 

@@ -23,6 +23,8 @@ export interface GatewayLineOptions {
   readonly id: PathId;
   readonly name: string;
   readonly offer: () => Offer;
+  /** How the line may be used for http now, as the daemon says; undefined: not at all. */
+  readonly http: () => 'checked' | 'trusted' | undefined;
   /** Of the control server. */
   readonly host: string;
   readonly port: number;
@@ -50,9 +52,13 @@ export class GatewayLine implements Path, Disposable {
     return this.#options.offer();
   }
 
-  /** https hides everything from the neighbour; http is carried only without credentials. */
+  /** https hides everything from the neighbour; http is carried where it is let, and without credentials only. */
   carries(origin: Origin, request: { readonly credentials: boolean }): boolean {
-    return origin.scheme === 'https' || !request.credentials;
+    return origin.scheme === 'https' || (!request.credentials && this.#options.http() !== undefined);
+  }
+
+  isChecked(origin: Origin): boolean {
+    return origin.scheme === 'http' && this.#options.http() === 'checked';
   }
 
   lane(origin: Origin): Lane {

@@ -32,6 +32,8 @@ export interface NeighbourLineOptions {
   /** The `connect` of undici clients that speak with this neighbour. */
   readonly connect: buildConnector.connector;
   readonly leases: Leases;
+  /** How its line may be used for http now; undefined: not at all. */
+  readonly http: () => 'checked' | 'trusted' | undefined;
   /** How long the neighbour may be silent. */
   readonly responseTimeout: Milliseconds;
 }
@@ -53,9 +55,13 @@ export class NeighbourLine implements Path {
     return this.#options.offer();
   }
 
-  /** Only http, and never a request by which its sender could be known or answered for. */
+  /** Only http, where it is let; and never a request by which its sender could be known or answered for. */
   carries(origin: Origin, request: { readonly credentials: boolean }): boolean {
-    return origin.scheme === 'http' && !request.credentials;
+    return origin.scheme === 'http' && !request.credentials && this.#options.http() !== undefined;
+  }
+
+  isChecked(): boolean {
+    return this.#options.http() === 'checked';
   }
 
   brought(origin: Origin, bytes: Bytes): void {

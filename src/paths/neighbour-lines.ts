@@ -6,6 +6,7 @@ import type { Milliseconds } from '../core/units.ts';
 import type { Book } from '../neighbours/book.ts';
 import type { LinkClient } from '../neighbours/link-client.ts';
 import type { Presence } from '../neighbours/presence.ts';
+import type { TrustBook } from '../neighbours/trust.ts';
 import { type Leases, NeighbourLine } from './neighbour-line.ts';
 import type { PathId } from './path.ts';
 
@@ -14,6 +15,7 @@ export interface NeighbourLinesOptions {
   readonly presence: Pick<Presence, 'offer' | 'onChange'>;
   readonly link: Pick<LinkClient, 'undiciConnector'>;
   readonly leases: Leases;
+  readonly trust: Pick<TrustBook, 'http' | 'onChange'>;
   readonly responseTimeout: Milliseconds;
 }
 
@@ -27,6 +29,7 @@ export class NeighbourLines implements Disposable {
     this.#options = options;
     this.#stack.use(options.book.listen(() => this.#rebuild()));
     this.#stack.use(options.presence.onChange(() => this.#tell()));
+    this.#stack.use(options.trust.onChange(() => this.#tell()));
     this.#rebuild();
   }
 
@@ -50,7 +53,7 @@ export class NeighbourLines implements Disposable {
 
   /** A line is kept while its neighbour keeps its name: what it knows of its leases must not be lost with each change. */
   #rebuild(): void {
-    const { book, presence, link, leases, responseTimeout } = this.#options;
+    const { book, presence, link, leases, trust, responseTimeout } = this.#options;
     const before = this.#lines;
     this.#lines = new Map(
       book.all().map(({ id, name }) => {
@@ -59,7 +62,15 @@ export class NeighbourLines implements Disposable {
         const connect = link.undiciConnector({ id });
         return [
           id,
-          new NeighbourLine({ id, name, offer: () => presence.offer(id), connect, leases, responseTimeout }),
+          new NeighbourLine({
+            id,
+            name,
+            offer: () => presence.offer(id),
+            connect,
+            leases,
+            http: () => trust.http(id),
+            responseTimeout,
+          }),
         ];
       }),
     );

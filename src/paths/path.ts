@@ -48,6 +48,8 @@ export interface Path {
   offer(): Offer | undefined;
   /** False when requests with these properties must not go this way. */
   carries(origin: Origin, request: { readonly credentials: boolean }): boolean;
+  /** True when what it brings of that origin is to be compared with what our own line brings. */
+  isChecked?(origin: Origin): boolean;
   /** A new lane; connecting happens with the first request. */
   lane(origin: Origin, options: LaneOptions): Lane;
   /** So many bytes came from that origin over its lanes: leases are reckoned by it. */

@@ -11,6 +11,7 @@ import type {
   Neighbour,
   Offer,
   Status,
+  TrustRequest,
   Verdict,
 } from '../../src/control/schema.ts';
 import { LinepoolError } from '../../src/core/errors.ts';
@@ -160,6 +161,16 @@ export class StubDesk implements Desk {
       const found = this.#find(nameOrId);
       this.asked.push(`rename ${found.name} ${name}`);
       return Promise.resolve({ ...found, name });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  trust(nameOrId: string, request: TrustRequest): Promise<Neighbour> {
+    try {
+      const found = this.#find(nameOrId);
+      this.asked.push(`trust ${found.name} ${JSON.stringify(request)}`);
+      return Promise.resolve({ ...found, trust: request.trust ?? 'https-only' });
     } catch (error) {
       return Promise.reject(error);
     }

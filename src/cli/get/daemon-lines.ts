@@ -13,7 +13,15 @@ import { GatewayLine } from '../../paths/gateway-line.ts';
 import { NO_OFFER, type Offer, type PathId } from '../../paths/path.ts';
 
 /** Events after which offers may be others. */
-const TELLING = new Set(['offer', 'neighbour_up', 'neighbour_down', 'neighbour_paired', 'neighbour_parted']);
+const TELLING = new Set([
+  'offer',
+  'neighbour_up',
+  'neighbour_down',
+  'neighbour_paired',
+  'neighbour_parted',
+  'neighbour_trust',
+  'neighbour_caught',
+]);
 
 export interface DaemonLinesOptions {
   readonly client: ControlClient;
@@ -26,6 +34,7 @@ export class DaemonLines implements AsyncDisposable {
   readonly #options: DaemonLinesOptions;
   readonly #ending = new AbortController();
   readonly #offers = new Map<PathId, Offer>();
+  readonly #http = new Map<PathId, 'checked' | 'trusted'>();
   readonly #lines = new Map<PathId, GatewayLine>();
   readonly #listeners = new Set<() => void>();
   #following: Promise<void> = Promise.resolve();
@@ -83,7 +92,9 @@ export class DaemonLines implements AsyncDisposable {
   #update(neighbours: readonly Neighbour[]): void {
     const { client, responseTimeout, ca } = this.#options;
     this.#offers.clear();
-    for (const { id, name, up, offer } of neighbours) {
+    this.#http.clear();
+    for (const { id, name, up, offer, trust, caught } of neighbours) {
+      if (caught === undefined && (trust === 'checked' || trust === 'trusted')) this.#http.set(id, trust);
       this.#offers.set(id, up && offer !== undefined ? offer : NO_OFFER);
       if (this.#lines.has(id)) continue;
       const at = client.address.lastIndexOf(':');
@@ -93,6 +104,7 @@ export class DaemonLines implements AsyncDisposable {
           id,
           name,
           offer: () => this.#offers.get(id) ?? NO_OFFER,
+          http: () => this.#http.get(id),
           host: client.address.slice(0, at).replace(/^\[(.*)\]$/, '$1'),
           port: Number(client.address.slice(at + 1)),
           headers: ['Proxy-Authorization', `Bearer ${client.token}`, PATH_HEADER, id],
