@@ -59,6 +59,11 @@ export class Household implements AsyncDisposable {
     return this.#daemon !== undefined && !this.#daemon.isGone;
   }
 
+  /** Of its daemon; 0 when it does not run. */
+  get pid(): number {
+    return this.#daemon?.pid ?? 0;
+  }
+
   get cpuMs(): Milliseconds {
     return this.#daemon === undefined ? 0 : cpuMs(this.#daemon.pid);
   }

@@ -7,6 +7,10 @@ import { Command, CommanderError } from 'commander';
 import { type Calibration, calibrate, showCalibration } from './calibrate.ts';
 import { LabError } from './failure.ts';
 import type { Figures } from './figures.ts';
+import { measuredLending, quickenedLending, shownLending } from './lending.ts';
+import type { LendingFigures } from './lending-figures.ts';
+import type { LendingScenario } from './lending-scenario.ts';
+import { LENDING_SCENARIOS } from './lending-scenarios.ts';
 import { measured, measuredQuickly, shortMatrix } from './matrix.ts';
 import { claim, clean, leftOver } from './namespaces.ts';
 import { checkMachine } from './needed.ts';
@@ -32,6 +36,8 @@ const WIRES = {
 
 function find(name: string): Scenario {
   const scenario = SCENARIOS.get(name);
+  if (scenario === undefined && LENDING_SCENARIOS.has(name))
+    throw new LabError(`"${name}" is about lending: npm run lab -- run ${name}`);
   if (scenario === undefined)
     throw new LabError(`There is no scenario "${name}": npm run lab -- list shows them.`);
   return scenario;
@@ -46,6 +52,7 @@ const round = (_key: string, value: unknown): unknown =>
 
 interface RunFlags {
   readonly json?: boolean;
+  readonly quick?: boolean;
   readonly runs?: string;
   readonly keep?: boolean;
   readonly profile?: string;
@@ -81,6 +88,35 @@ async function runAll(
   process.exitCode = held ? 0 : EXIT_BAR;
 }
 
+async function lendAll(
+  scenarios: readonly LendingScenario[],
+  flags: RunFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const quick = flags.quick === true;
+  const rounds = roundsOf(flags, quick ? 1 : ROUNDS);
+  checkMachine();
+  using _claimed = claim(flags.keep === true);
+  const { profile } = flags;
+  const settings = {
+    rounds,
+    quick,
+    signal,
+    say,
+    ...(profile !== undefined && { profiles: resolve(profile) }),
+  };
+  const all: LendingFigures[] = [];
+  for (const scenario of scenarios) {
+    say(`${scenario.name}: ${scenario.says}`);
+    const figures = await measuredLending(quick ? quickenedLending(scenario) : scenario, settings);
+    for (const line of shownLending(figures)) say(line);
+    all.push(figures);
+  }
+  const held = all.every((figures) => figures.held);
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ held, scenarios: all }, round)}\n`);
+  process.exitCode = held ? 0 : EXIT_BAR;
+}
+
 function program(signal: AbortSignal): Command {
   const lab = new Command('lab')
     .description('Neighbourhoods in network namespaces, with real processes, measured.')
@@ -94,6 +130,8 @@ function program(signal: AbortSignal): Command {
         const marks = `${quick === undefined ? '' : ' (quick)'}${matrix ? '' : ' (not in the matrix)'}`;
         process.stdout.write(`${name.padEnd(20)} ${says}${marks}\n`);
       }
+      for (const { name, says } of LENDING_SCENARIOS.values())
+        process.stdout.write(`${name.padEnd(20)} ${says} (lending)\n`);
     });
   lab
     .command('run')
@@ -102,10 +140,20 @@ function program(signal: AbortSignal): Command {
     .option('--runs <number>', `rounds (default: ${ROUNDS})`)
     .option('--profile <folder>', 'write processor profiles of the daemons there; costs speed')
     .option('--keep', 'keep the logs of the last run')
+    .option('--quick', 'of a lending scenario: less of it, and one round')
     .option('--json', 'print one JSON object as the last line')
-    .action(
-      async (name: string, flags: RunFlags) => await runAll([find(name)], flags, { quick: false, signal }),
-    );
+    .action(async (name: string, flags: RunFlags) => {
+      const lending = LENDING_SCENARIOS.get(name);
+      if (lending !== undefined) await lendAll([lending], flags, signal);
+      else await runAll([find(name)], flags, { quick: false, signal });
+    });
+  lab
+    .command('lending')
+    .description('measure all lending scenarios')
+    .option('--quick', 'less of each, and one round')
+    .option('--runs <number>', `rounds (default: ${ROUNDS}, quick 1)`)
+    .option('--json', 'print one JSON object as the last line')
+    .action(async (flags: RunFlags) => await lendAll([...LENDING_SCENARIOS.values()], flags, signal));
   lab
     .command('matrix')
     .description('measure all scenarios')

@@ -26,6 +26,9 @@ const CERTIFICATE_FILE = join(RUN_FOLDER, 'origin.pem');
 /** As a web page's parts are. */
 export const SMALL_FILE = 'small-20000';
 const SMALL_BYTES: Bytes = 20_000;
+/** As an answer of an interface for programs is. */
+export const TINY_FILE = 'tiny-1000';
+const TINY_BYTES: Bytes = 1_000;
 const READY_BOUND_MS = 5_000;
 
 /** A file of that size at the origin; made if it is not there. Gives its name. */
@@ -95,6 +98,7 @@ export async function makeCertificates(): Promise<void> {
   writeFileSync(CERTIFICATE_FILE, cert);
   writeFileSync(CA_FILE, authority.ca);
   originFile(SMALL_BYTES, SMALL_FILE);
+  originFile(TINY_BYTES, TINY_FILE);
 }
 
 export interface OriginOptions {

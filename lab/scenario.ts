@@ -12,12 +12,12 @@ const quantity = (read: (text: string) => number | undefined, example: string) =
     context.addIssue({ code: 'custom', message: `must be such as ${example}` });
     return z.NEVER;
   });
-const rate = quantity(parseRate, '"50 Mbit/s"');
-const time = quantity(parseDuration, '"10 ms"');
-const size = quantity(parseBytes, '"100 MB"');
+export const rate = quantity(parseRate, '"50 Mbit/s"');
+export const time = quantity(parseDuration, '"10 ms"');
+export const size = quantity(parseBytes, '"100 MB"');
 
 /** One household's line to the origin. */
-const Line = z.strictObject({
+export const Line = z.strictObject({
   down: rate,
   up: rate.default(parseRate('10 Mbit/s') ?? 0),
   /** One way. */
@@ -110,7 +110,7 @@ export const Scenario = z.strictObject({
 });
 export type Scenario = z.output<typeof Scenario>;
 export type ScenarioText = z.input<typeof Scenario>;
-export type Line = Scenario['lines'][number];
+export type Line = z.output<typeof Line>;
 export type Fault = Scenario['faults'][number];
 
 /** Time of the rate that a line's queue holds when the scenario says nothing. */

@@ -1,0 +1,77 @@
+/**
+ * A lending scenario measured, kept and judged. Called by main.ts; the report reads what is kept.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type LendingFigures, type LendingRound, lendingFiguresOf } from './lending-figures.ts';
+import { type LendingSettings, runLending, whyLeftOut } from './lending-run.ts';
+import type { LendingScenario } from './lending-scenario.ts';
+import { RESULTS_FOLDER } from './places.ts';
+import { commit, machine } from './results.ts';
+
+/** Beside those of pooled downloads, which are others. */
+const FOLDER = join(RESULTS_FOLDER, 'lending');
+
+export interface LendingResult {
+  readonly scenario: string;
+  readonly at: string;
+  readonly machine: string;
+  readonly commit: string;
+  readonly quick: boolean;
+  readonly rounds: readonly LendingRound[];
+}
+
+/** In fewer words of time: for CI. */
+export function quickenedLending(scenario: LendingScenario): LendingScenario {
+  const { own } = scenario;
+  return {
+    ...scenario,
+    idle: Math.min(scenario.idle, 3_000),
+    own: { ...own, times: Math.min(own.times, 2) },
+  };
+}
+
+export async function measuredLending(
+  scenario: LendingScenario,
+  settings: LendingSettings & { readonly quick: boolean },
+): Promise<LendingFigures> {
+  const leftOut = await whyLeftOut(scenario);
+  if (leftOut !== undefined)
+    return { scenario: scenario.name, rounds: 0, figures: {}, bars: [], leftOut, held: true };
+  const rounds = await runLending(scenario, settings);
+  const at = new Date().toISOString();
+  const result: LendingResult = {
+    scenario: scenario.name,
+    at,
+    machine: machine(),
+    commit: commit(),
+    quick: settings.quick,
+    rounds,
+  };
+  mkdirSync(FOLDER, { recursive: true });
+  const file = join(FOLDER, `${at.replaceAll(/[:.]/g, '-')}-${scenario.name}.json`);
+  writeFileSync(file, `${JSON.stringify(result)}\n`);
+  return lendingFiguresOf(scenario, rounds);
+}
+
+/** The latest result of every scenario; short ones don't count. */
+export function latestLending(): ReadonlyMap<string, LendingResult> {
+  mkdirSync(FOLDER, { recursive: true });
+  const latest = new Map<string, LendingResult>();
+  for (const name of readdirSync(FOLDER).sort()) {
+    const result = JSON.parse(readFileSync(join(FOLDER, name), 'utf8')) as LendingResult;
+    if (!result.quick) latest.set(result.scenario, result);
+  }
+  return latest;
+}
+
+/** For people. */
+export const shownLending = ({ bars, leftOut, figures }: LendingFigures): readonly string[] => [
+  ...(leftOut === undefined ? [] : [`  left out: ${leftOut}`]),
+  ...bars.map(({ figure, bar, value, held }) => {
+    const spread = figures[figure];
+    const values =
+      spread === undefined ? '' : ` (${spread.least.toPrecision(4)} to ${spread.most.toPrecision(4)})`;
+    return `  ${held ? 'held  ' : 'MISSED'} ${figure} ${bar}: ${value === null ? 'not measured' : value.toPrecision(4)}${values}`;
+  }),
+];

@@ -1,0 +1,80 @@
+/**
+ * What goes over the lender's line, many times a second, from the counters of its router: all of it came in at `wan`; what
+ * went out at `lan` was for the household's own client; the rest was lent. Borrowers' parts are what came in at their
+ * routers' `radio`. Used by lending-run.ts. It reads the kernel's counters only, and knows nothing of what the daemons say.
+ */
+import { readFileSync } from 'node:fs';
+import type { Bytes, Milliseconds } from '../src/core/units.ts';
+
+const SAMPLE_MS: Milliseconds = 10;
+const ETHERNET_BYTES: Bytes = 14;
+
+/** Counted from the beginning; bytes of packets with their headers, without Ethernet's. */
+export interface LineSample {
+  readonly ms: Milliseconds;
+  /** Came over the line. */
+  readonly line: Bytes;
+  /** Went to the household's own client. */
+  readonly own: Bytes;
+  /** Packets that came from it. */
+  readonly asked: number;
+  /** Came to each borrower from the lender. */
+  readonly borrowers: readonly Bytes[];
+}
+
+interface Device {
+  readonly received: { readonly bytes: Bytes; readonly packets: number };
+  readonly sent: { readonly bytes: Bytes; readonly packets: number };
+}
+
+/** Of one device, from the text of `/proc/PID/net/dev`. */
+export function deviceOf(netDev: string, device: string): Device {
+  const line = netDev.split('\n').find((one) => one.trim().startsWith(`${device}:`));
+  const fields = (line?.split(':')[1] ?? '').trim().split(/\s+/).map(Number);
+  const [received = 0, receivedPackets = 0] = fields;
+  const [sent = 0, sentPackets = 0] = fields.slice(8);
+  return {
+    received: { bytes: received, packets: receivedPackets },
+    sent: { bytes: sent, packets: sentPackets },
+  };
+}
+
+const read = (pid: number): string => readFileSync(`/proc/${pid}/net/dev`, 'utf8');
+const payload = ({ bytes, packets }: Device['received']): Bytes => bytes - packets * ETHERNET_BYTES;
+
+function look(lender: number, borrowers: readonly number[], isTun: boolean): Omit<LineSample, 'ms'> {
+  const text = read(lender);
+  const wan = deviceOf(text, 'wan').received;
+  const lan = deviceOf(text, 'lan');
+  return {
+    line: isTun ? wan.bytes : payload(wan),
+    own: payload(lan.sent),
+    asked: lan.received.packets,
+    borrowers: borrowers.map((pid) => payload(deviceOf(read(pid), 'radio').received)),
+  };
+}
+
+/** Samples from now on until it is disposed of. */
+export class LineSamples implements Disposable {
+  readonly samples: LineSample[] = [];
+  readonly #began = performance.now();
+  readonly #timer: NodeJS.Timeout;
+
+  /** `lender` and `borrowers`: ids of processes in the routers' namespaces. `isTun`: the line is a TUN device, without Ethernet. */
+  constructor(lender: number, borrowers: readonly number[], isTun: boolean) {
+    const sample = (): void => {
+      this.samples.push({ ms: this.now, ...look(lender, borrowers, isTun) });
+    };
+    sample();
+    this.#timer = setInterval(sample, SAMPLE_MS);
+  }
+
+  /** Since it began. */
+  get now(): Milliseconds {
+    return performance.now() - this.#began;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
