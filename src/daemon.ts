@@ -184,6 +184,13 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       trust.forget(change.neighbour.id).catch(() => undefined);
     used: signer.used.bind(signer),
     spoiled: signer.spoiled.bind(signer),
+      if (change.kind === 'rekeyed') {
+        const { before, neighbour } = change;
+        lender.drop(before.id);
+        // What holds for it goes on under its new id; should the disk refuse, until the next start only.
+        steward.rekey(before.id, neighbour.id).catch(() => undefined);
+        trust.rekey(before.id, neighbour.id).catch(() => undefined);
+      }
   };
   owned.use(
     events.listen(({ event }) => {

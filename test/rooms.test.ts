@@ -41,7 +41,7 @@ const PURE = [
   'demo/{answer,shaper}.ts',
   'download/plan*.ts',
   'lending/{lease,policy,counters,meter,share,deal}.ts',
-  'neighbours/pairing.ts',
+  'neighbours/{pairing,rotation}.ts',
   'paths/roster.ts',
 ];
 

@@ -12,13 +12,19 @@ import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import type { Bytes, BytesPerSecond } from '../core/units.ts';
 import type { Neighbour } from './book.ts';
 import { type HouseholdId, idOfPublicKey } from './household-id.ts';
+import type { ReceiptAnswer, ReceiptMessage } from './messages.ts';
 
-/** What the lender's relay does for paired neighbours. The link server calls these; none may throw. */
+/** What the lender's relay does for paired neighbours. The link server calls these; none may throw, but for `receipt`. */
 export interface LinkHandlers {
   /** A request of a paired neighbour that is not about pairing or offers: absolute-form (a fetch). */
   request(neighbour: Neighbour, request: IncomingMessage, response: ServerResponse): void;
   /** CONNECT of a paired neighbour (a tunnel). The handler owns the socket from here on; errors on it included. */
   connect(neighbour: Neighbour, request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /**
+   * It has signed how much it was carried; the answer is our signature under the same. This one may throw.
+   * @throws LinepoolError `receipt_invalid`, `ledger_failed`
+   */
+  receipt(neighbour: Neighbour, message: ReceiptMessage): ReceiptAnswer;
   /** What that neighbour is offered now. Asked at once and at each change; zero means nothing. */
   offer(neighbour: Neighbour): LinkOffer;
   /** Calls back when any offer may have changed, until the result is disposed of. */
@@ -30,9 +36,9 @@ export interface LinkOffer {
   readonly bufferBytes: Bytes;
 }
 
-/** Whom to call: a neighbour, or the inviter that an invitation names. */
+/** Whom to call: a neighbour, or the inviter that an invitation names; undefined: whoever is there, who is to be asked that. */
 export interface LinkPeer {
-  readonly id: HouseholdId;
+  readonly id: HouseholdId | undefined;
   /** host:port, tried in this order. */
   readonly addresses: readonly string[];
 }
@@ -45,14 +51,16 @@ export interface ProvenPeer {
 }
 
 /** The version of what is said inside. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 export const PATHS = {
   hello: '/linepool/v1/hello',
   offers: '/linepool/v1/offers',
   pair: '/linepool/v1/pair',
   confirm: '/linepool/v1/pair/confirm',
+  rotation: '/linepool/v1/rotation',
   part: '/linepool/v1/part',
+  receipt: '/linepool/v1/receipt',
 } as const;
 
 /** TLS settings of both ends. */

@@ -1,7 +1,8 @@
 /**
  * Identity: our household's key pair and self-signed certificate, kept in `identity.json` in the state folder.
  * Opened by the neighbourhood. Whoever has that file is us: it is readable by its owner only, and a damaged one is
- * refused, never silently replaced, because a new identity would part us from every neighbour.
+ * refused, never silently replaced, because a new identity would part us from every neighbour. A new key is made only when a
+ * person asks for it (`rotateIdentity`), and the old one signs for it.
  */
 import {
   createPrivateKey,
@@ -14,7 +15,10 @@ import {
 import { join } from 'node:path';
 import { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
+import type { Milliseconds } from '../core/units.ts';
+import { FORMER_KEYS_MAX, type FormerKey, formerKeyOf, publicKeyText } from './former-key.ts';
 import { type HouseholdId, idOfPublicKey } from './household-id.ts';
+import { ROTATIONS_MAX, STATEMENT_MAX, signRotation } from './rotation.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
 export interface Identity {
@@ -27,13 +31,21 @@ export interface Identity {
   readonly certificate: string;
   /** PEM (PKCS #8), for TLS. */
   readonly privateKeyPem: string;
+  /** Our public keys before this one, the oldest first: what we signed in those days is checked with them. */
+  readonly formerKeys: readonly FormerKey[];
+  /** How the last former key led to this one: what neighbours are told, the oldest first. */
+  readonly statements: readonly string[];
 }
+
+export const IDENTITY_FILE = 'identity.json';
 
 const File = z.strictObject({
   version: z.literal(1),
   id: z.string(),
   privateKey: z.string().max(1024),
   certificate: z.string().max(4096),
+  formerKeys: z.array(publicKeyText).max(FORMER_KEYS_MAX).default([]),
+  statements: z.array(z.string().max(STATEMENT_MAX)).max(ROTATIONS_MAX).default([]),
 });
 
 /** The certificate's dates carry no meaning: trust ends by parting, and routers start with a wrong clock. */
@@ -45,14 +57,34 @@ const NOT_AFTER = new Date('2149-12-31T23:59:59Z');
  * @throws LinepoolError `state_unusable`
  */
 export async function loadIdentity(stateDir: string): Promise<Identity> {
-  const file = join(stateDir, 'identity.json');
+  const file = join(stateDir, IDENTITY_FILE);
   const text = await readStateFile(file);
   if (text !== undefined) return parseIdentity(file, text);
   const made = await makeIdentity();
-  const { id, privateKeyPem, certificate } = made;
-  const kept = JSON.stringify({ version: 1, id, privateKey: privateKeyPem, certificate }, null, 2);
-  await writeStateFile(file, `${kept}\n`);
+  await writeStateFile(file, textOf(made));
   return made;
+}
+
+/**
+ * Gives the household another key, which the present one signs for; its private part is gone then. No daemon may run on the
+ * state folder: its connections and leases are of the key that it has read.
+ * @throws LinepoolError `state_unusable`; then the key is the old one still
+ */
+export async function rotateIdentity(stateDir: string, wall: Milliseconds): Promise<Identity> {
+  const before = await loadIdentity(stateDir);
+  const made = await makeIdentity();
+  const statement = await signRotation(
+    { from: before.id, to: formerKeyOf(made.publicKey) },
+    before.privateKey,
+    wall,
+  );
+  const after: Identity = {
+    ...made,
+    formerKeys: [...before.formerKeys, formerKeyOf(before.publicKey)].slice(-FORMER_KEYS_MAX),
+    statements: [...before.statements, statement].slice(-ROTATIONS_MAX),
+  };
+  await writeStateFile(join(stateDir, IDENTITY_FILE), textOf(after));
+  return after;
 }
 
 /** A new household: a fresh Ed25519 key and a certificate signed with it. */
@@ -84,10 +116,25 @@ function identityOf(privateKey: KeyObject, certificate: string): Identity {
     publicKey: spki.toString('base64url'),
     certificate,
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    formerKeys: [],
+    statements: [],
   };
 }
 
-function parseIdentity(file: string, text: string): Identity {
+function textOf({ id, privateKeyPem, certificate, formerKeys, statements }: Identity): string {
+  const file: z.input<typeof File> = {
+    version: 1,
+    id,
+    privateKey: privateKeyPem,
+    certificate,
+    formerKeys: formerKeys.map(({ publicKey }) => publicKey),
+    statements: [...statements],
+  };
+  return `${JSON.stringify(file, null, 2)}\n`;
+}
+
+/** @throws LinepoolError `state_unusable`, naming the file and what is wrong with it */
+export function parseIdentity(file: string, text: string): Identity {
   try {
     const kept = File.parse(JSON.parse(text));
     const privateKey = createPrivateKey(kept.privateKey);
@@ -96,7 +143,7 @@ function parseIdentity(file: string, text: string): Identity {
     if (privateKey.asymmetricKeyType !== 'ed25519') throw new Error('the key is not Ed25519');
     if (identity.id !== kept.id) throw new Error('the id is not that of the key');
     if (!certificate.checkPrivateKey(privateKey)) throw new Error('the certificate is of another key');
-    return identity;
+    return { ...identity, formerKeys: kept.formerKeys.map(formerKeyOf), statements: kept.statements };
   } catch (error) {
     const why = error instanceof z.ZodError ? 'not in the form of an identity' : (error as Error).message;
     throw new LinepoolError(

@@ -6,7 +6,7 @@
  *     undici ──┼─► take ──► a warm connection, or a new one ──► pinned to the neighbour's id
  *     presence ┘
  *
- * It must never write to a household that is not in the book, pairing aside, nor keep a connection to one that left it.
+ * It must never write to a household that is not in the book, pairing and changed keys aside, nor keep a connection to one that left it.
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -74,8 +74,8 @@ export class LinkClient implements AsyncDisposable {
       this.#dialling,
       signal === undefined ? ended : AbortSignal.any([signal, ended]),
     );
-    this.#track(peer.id, dialled.socket);
-    this.#options.onConnected?.(peer.id, dialled);
+    this.#track(dialled.id, dialled.socket);
+    this.#options.onConnected?.(dialled.id, dialled);
     return dialled;
   }
 
@@ -180,7 +180,7 @@ export class LinkClient implements AsyncDisposable {
       throw new LinepoolError('not_paired', id);
     }
     // Only once one is known to succeed, so that a neighbour that is away is not called three times.
-    this.warm(peer);
+    this.warm({ id });
     return { socket, warm: spare !== undefined };
   }
 

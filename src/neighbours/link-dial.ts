@@ -21,6 +21,8 @@ export interface LinkDialOptions {
 
 export interface Dialled {
   readonly socket: TLSSocket;
+  /** Who it is, as its key proves. */
+  readonly id: HouseholdId;
   /** The one that worked. */
   readonly address: string;
   /** How long the TCP handshake took: one round trip. */
@@ -33,7 +35,7 @@ export interface Dialled {
 const KEEP_ALIVE_MS: Milliseconds = 15_000;
 
 /**
- * Tries the addresses one after the other.
+ * Tries the addresses one after the other. Whoever calls a peer without an id must find out who it is before it trusts it.
  * @throws LinepoolError `neighbour_unreachable`; `identity_mismatch` when an address was answered by another household;
  *   the signal's reason when it aborts
  */
@@ -43,7 +45,10 @@ export async function dialNeighbour(
   signal?: AbortSignal,
 ): Promise<Dialled> {
   if (peer.addresses.length === 0) {
-    throw new LinepoolError('neighbour_unreachable', `No address of ${shortId(peer.id)} is known.`);
+    throw new LinepoolError(
+      'neighbour_unreachable',
+      peer.id === undefined ? 'No address is known.' : `No address of ${shortId(peer.id)} is known.`,
+    );
   }
   let worst: LinepoolError | undefined;
   for (const address of peer.addresses) {
@@ -60,7 +65,7 @@ export async function dialNeighbour(
 
 async function dialAddress(
   address: string,
-  id: HouseholdId,
+  id: HouseholdId | undefined,
   options: LinkDialOptions,
   signal: AbortSignal | undefined,
 ): Promise<Dialled> {
@@ -111,10 +116,12 @@ async function dialAddress(
   });
   socket.once('secureConnect', () => {
     const proven = provenPeer(socket);
-    if (proven?.id === id) resolve({ socket, address, roundTripMs, publicKey: proven.publicKey });
-    else {
+    if (proven !== undefined && (id === undefined || proven.id === id)) {
+      resolve({ socket, address, roundTripMs, ...proven });
+    } else {
       const found = proven === undefined ? 'a household without a certificate' : shortId(proven.id);
-      fail(new LinepoolError('identity_mismatch', `At ${address}: ${found}, not ${shortId(id)}.`));
+      const wanted = id === undefined ? '' : `, not ${shortId(id)}`;
+      fail(new LinepoolError('identity_mismatch', `At ${address}: ${found}${wanted}.`));
     }
   });
   try {

@@ -2,7 +2,7 @@
  * The link server: where neighbours reach us. It proves who calls, lets strangers do nothing but pair, and hands what
  * paired neighbours ask for to the relay. Opened by the neighbourhood.
  *
- *     TCP ─► TLS, certificate ─► stranger   ─► pair, confirm; anything else: 403 not_paired, closed
+ *     TCP ─► TLS, certificate ─► stranger   ─► pair, confirm, rotation; anything else: 403 not_paired, closed
  *                            └─► neighbour  ─► hello, offers, part; fetches and tunnels ─► LinkHandlers
  *
  * Whether somebody is a neighbour is asked of the book at every request, so that parting holds at once.
@@ -30,6 +30,8 @@ import {
   PairRequest,
   PartNotice,
   parseMessage,
+  ReceiptMessage,
+  RotationNotice,
 } from './messages.ts';
 import { streamOffers } from './offer-stream.ts';
 import type { Caller } from './pairing-desk.ts';
@@ -52,6 +54,8 @@ export interface LinkDoor {
   pair(caller: Caller, request: PairRequest): PairAnswer;
   /** @throws LinepoolError */
   confirm(caller: Caller, request: ConfirmRequest): Promise<void>;
+  /** @throws LinepoolError */
+  rotation(caller: Caller, notice: RotationNotice): Promise<RotationNotice>;
   /** That neighbour says that it is ours no longer. */
   parted(neighbour: Neighbour): Promise<void>;
   /** That neighbour called us for our offers: it is there. */
@@ -199,7 +203,7 @@ export class LinkServer implements AsyncDisposable {
     response.on('error', () => response.destroy());
     const neighbour = this.#neighbour(request.socket);
     const { method, url } = request;
-    if (method === 'POST' && (url === PATHS.pair || url === PATHS.confirm)) {
+    if (method === 'POST' && isForStrangers(url)) {
       void answering(response, () => this.#onPairing(request, response, url));
     } else if (neighbour === undefined) {
       this.#door.refused(request.socket.remoteAddress ?? '', 'not_paired');
@@ -212,16 +216,17 @@ export class LinkServer implements AsyncDisposable {
       this.#onOffers(neighbour, response);
     } else if (method === 'POST' && url === PATHS.part) {
       void answering(response, () => this.#onPart(neighbour, request, response));
+    } else if (method === 'POST' && url === PATHS.receipt) {
+      void answering(response, async () => {
+        const message = parseMessage(ReceiptMessage, await readBody(request));
+        sendJson(response, this.#handlers.receipt(neighbour, message));
+      });
     } else {
       refuse(response, new LinepoolError('not_found'));
     }
   }
 
-  async #onPairing(
-    request: IncomingMessage,
-    response: ServerResponse,
-    url: typeof PATHS.pair | typeof PATHS.confirm,
-  ): Promise<void> {
+  async #onPairing(request: IncomingMessage, response: ServerResponse, url: PathForStrangers): Promise<void> {
     const text = await readBody(request);
     const peer = this.#sockets.peer(request.socket);
     if (peer === undefined) throw new LinepoolError('identity_mismatch');
@@ -230,6 +235,8 @@ export class LinkServer implements AsyncDisposable {
     try {
       if (url === PATHS.pair) {
         sendJson(response, this.#door.pair(caller, parseMessage(PairRequest, text)));
+      } else if (url === PATHS.rotation) {
+        sendJson(response, await this.#door.rotation(caller, parseMessage(RotationNotice, text)));
       } else {
         await this.#door.confirm(caller, parseMessage(ConfirmRequest, text));
         response.writeHead(204).end();
@@ -274,6 +281,13 @@ export class LinkServer implements AsyncDisposable {
     await this.#door.parted(neighbour);
   }
 }
+
+/** What somebody may ask who is not in the book: to get into it. */
+const FOR_STRANGERS = [PATHS.pair, PATHS.confirm, PATHS.rotation] as const;
+type PathForStrangers = (typeof FOR_STRANGERS)[number];
+
+const isForStrangers = (url: string | undefined): url is PathForStrangers =>
+  FOR_STRANGERS.some((path) => path === url);
 
 function listenAuthority(address: string): { readonly host: string; readonly port: number } {
   // Port 0, any free one, is for listening only; as an address to call it is none.

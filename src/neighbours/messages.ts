@@ -8,6 +8,7 @@ import { parseAuthority } from '../core/target.ts';
 import { type Bytes, KIB } from '../core/units.ts';
 import { ADDRESSES_MAX } from './book-file.ts';
 import { NAME_MAX, tidyName } from './neighbour-name.ts';
+import { ROTATIONS_MAX, STATEMENT_MAX } from './rotation.ts';
 
 /** Longest message, and longest line of the offers. */
 export const MESSAGE_MAX_BYTES: Bytes = 8 * KIB;
@@ -65,9 +66,38 @@ export type PairAnswer = z.output<typeof PairAnswer>;
 export const ConfirmRequest = z.object({ handle, proof });
 export type ConfirmRequest = z.output<typeof ConfirmRequest>;
 
+/** POST rotation, and its answer: how our key came to be the one that TLS proves; the oldest statement first. */
+export const RotationNotice = z.object({
+  statements: z.array(z.string().max(STATEMENT_MAX)).max(ROTATIONS_MAX),
+});
+export type RotationNotice = z.output<typeof RotationNotice>;
+
 /** POST part: we are neighbours no longer. Answered with 204. */
 export const PartNotice = z.object({ kind: z.literal('part') });
 export type PartNotice = z.output<typeof PartNotice>;
+
+const jws = z
+  .string()
+  .max(2048)
+  .regex(/^[\w-]+\.[\w-]+\.[\w-]+$/, 'must be a compact JWS');
+const bytes = z.int().nonnegative();
+
+/** POST receipt: the borrower has signed how much a lease has carried. Its text is that of ledger/receipt.ts. */
+export const ReceiptMessage = z.object({
+  receipt: jws,
+  /** Nothing is under way under that lease on the borrower's side: what it did not sign for did not arrive. */
+  idle: z.boolean(),
+});
+export type ReceiptMessage = z.output<typeof ReceiptMessage>;
+
+/** The lender has signed the same text. */
+export const ReceiptAnswer = z.object({
+  receipt: jws,
+  /** By its own count, both directions together, and towards the origin alone: the borrower can't know what got there. */
+  carriedBytes: bytes,
+  carriedUpBytes: bytes,
+});
+export type ReceiptAnswer = z.output<typeof ReceiptAnswer>;
 
 /**
  * A message that came as text.

@@ -7,7 +7,7 @@
  *     paths ───────────────► LinkClient, Presence
  */
 import type { Clock } from '../core/clock.ts';
-import { asLinepoolError, LinepoolError } from '../core/errors.ts';
+import { asLinepoolError, type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { advertised } from './advertise.ts';
@@ -25,6 +25,7 @@ import { PairingDesk } from './pairing-desk.ts';
 import { joinInviter } from './pairing-join.ts';
 import { Presence } from './presence.ts';
 import type { Trouble } from './presence-state.ts';
+import { RotationDesk } from './rotation-desk.ts';
 
 export interface NeighbourhoodOptions {
   readonly stateDir: string;
@@ -75,6 +76,8 @@ export interface NeighbourStatus {
 export const INVITATION_TTL_MS: Milliseconds = 15 * 60_000;
 /** How long parting waits for the other side to hear of it; it holds on our side before. */
 export const PART_NOTICE_MS: Milliseconds = 2_000;
+/** How long telling a neighbour of a new key may take; it is tried again with the next call. */
+export const MEETING_MS: Milliseconds = 10_000;
 /** Strangers that are turned away are reported no more often than this. */
 const REFUSED_SPACING_MS: Milliseconds = 1_000;
 
@@ -86,6 +89,7 @@ export class Neighbourhood implements AsyncDisposable {
   readonly #options: NeighbourhoodOptions;
   readonly #context: NeighbourhoodContext;
   readonly #desk: PairingDesk;
+  readonly #rotations: RotationDesk;
   /** Set once everything is open. */
   #owned: AsyncDisposableStack | undefined;
   #server: LinkServer | undefined;
@@ -122,8 +126,10 @@ export class Neighbourhood implements AsyncDisposable {
         clock,
         retry: options.retry,
         report: (event) => events.report(event),
+        onLost: (id, code) => void this.#meet(id, code),
       }),
     );
+    this.#rotations = new RotationDesk({ identity, book, client: this.client, clock });
   }
 
   /** @throws LinepoolError `state_unusable`, `port_taken`, `config_invalid` */
@@ -141,6 +147,7 @@ export class Neighbourhood implements AsyncDisposable {
         hello: () => ({ name: room.#options.name, version: options.version, protocol: PROTOCOL }),
         pair: (caller, request) => room.#desk.pair(caller, request),
         confirm: (caller, request) => room.#desk.confirm(caller, request),
+        rotation: (caller, notice) => room.#rotations.told(caller, notice),
         parted: (neighbour) => room.#onParted(neighbour),
         called: ({ id }) => room.presence.hurry(id),
         refused: (address, code) => {
@@ -165,6 +172,11 @@ export class Neighbourhood implements AsyncDisposable {
   /** Where neighbours can call us. */
   addresses(): readonly string[] {
     return advertised(this.#options.advertise, this.#server?.addresses() ?? []);
+  }
+
+  /** Where we listen for neighbours, whatever others are told. */
+  get listening(): readonly string[] {
+    return this.#server?.addresses() ?? [];
   }
 
   /** Ends every connection of a household to us, and of us to it; a neighbour may come again. */
@@ -287,6 +299,24 @@ export class Neighbourhood implements AsyncDisposable {
     if (this.book.byId(id) === undefined) return;
     await this.book.remove(id);
     this.#context.events.report({ kind: 'neighbour_parted', neighbour: name, id, by: 'them' });
+  }
+
+  /** A neighbour that is another, or for which we are another, may have a new key, or not know ours. Never rejects. */
+  async #meet(id: HouseholdId, code: ErrorCode): Promise<void> {
+    const neighbour = this.book.byId(id);
+    const worthIt =
+      code === 'identity_mismatch' || (code === 'not_paired' && this.identity.statements.length > 0);
+    if (neighbour === undefined || !worthIt) return;
+    const { clock, events } = this.#context;
+    const giveUp = new AbortController();
+    using _limit = clock.after(MEETING_MS, () => giveUp.abort(new LinepoolError('response_timeout')));
+    try {
+      if (await this.#rotations.meet(neighbour, giveUp.signal)) this.presence.hurry(id);
+    } catch (error) {
+      const { code: why, detail } = asLinepoolError(error);
+      // What presence shows of it already says enough, but for what is wrong on our side.
+      if (why === 'state_unusable') events.report({ kind: 'warning', code: why, detail });
+    }
   }
 
   #prefer(id: HouseholdId, address: string): void {

@@ -5,6 +5,7 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/errors.ts';
 import type { Event } from '../core/events.ts';
 import type { Milliseconds } from '../core/units.ts';
 import type { Book, Neighbour } from './book.ts';
@@ -30,6 +31,8 @@ export interface PresenceOptions {
   /** Wait before a neighbour is tried again; grows with each failure. */
   readonly retry: Milliseconds;
   readonly report: (event: Event) => void;
+  /** A call came to nothing. */
+  readonly onLost?: (id: HouseholdId, code: ErrorCode) => void;
 }
 
 /** What is known of one neighbour now. */
@@ -213,8 +216,10 @@ export class Presence implements Disposable {
         this.#step(id, { kind: 'offer', offer: { bytesPerSecond, bufferBytes } }),
       alive: () => this.#step(id, { kind: 'alive' }),
       measured: (roundTripMs) => this.#step(id, { kind: 'measured', roundTripMs }),
-      lost: ({ code, detail }) =>
-        this.#step(id, { kind: 'lost', trouble: { code, detail }, jitter: jitter() }),
+      lost: ({ code, detail }) => {
+        this.#step(id, { kind: 'lost', trouble: { code, detail }, jitter: jitter() });
+        this.#options.onLost?.(id, code);
+      },
     });
   }
 

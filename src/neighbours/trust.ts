@@ -112,6 +112,14 @@ export class TrustBook implements AsyncDisposable {
     await Promise.all([kept, this.#change(before, {})]);
   }
 
+  /** It has another key, and so another id: what was set and found goes on. @throws LinepoolError `state_unusable` */
+  async rekey(before: HouseholdId, after: HouseholdId): Promise<void> {
+    const entry = this.#entries.get(before);
+    if (entry === undefined) return;
+    this.#entries.delete(before);
+    await this.#change(after, { ...entry, ...this.#entries.get(after) });
+  }
+
   /** Called after each change until the result is disposed of. A listener must not throw. */
   onChange(listener: () => void): Disposable {
     this.#listeners.add(listener);

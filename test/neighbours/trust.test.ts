@@ -80,6 +80,20 @@ describe('trust', () => {
     assert.ok(book.caught('caught') !== undefined);
   });
 
+  it('goes on under a new key, and so does a quarantine', async (t) => {
+    const dir = await folder(t);
+    {
+      await using book = await TrustBook.open(dir, 'https-only');
+      await book.set('old', 'trusted');
+      await book.quarantine('old', CAUGHT);
+      await book.rekey('old', 'new');
+      await book.rekey('nobody', 'else');
+    }
+    await using book = await TrustBook.open(dir, 'https-only');
+    assert.deepEqual([book.of('old'), book.caught('old')], ['https-only', undefined]);
+    assert.deepEqual([book.of('new'), book.caught('new')], ['trusted', CAUGHT]);
+  });
+
   it('that is damaged is refused and left as it is', async (t) => {
     const dir = await folder(t);
     await writeFile(join(dir, 'trust.json'), '{"version":1,"households":{"one":{"trust":"blindly"}}}');
