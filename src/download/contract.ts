@@ -20,7 +20,8 @@ export interface PathSource {
 /** What is remembered beyond one download about a path and this origin. */
 export interface PathMemory {
   isLeftOut(path: PathId): boolean;
-  leaveOut(path: PathId, code: LinepoolError['code'], forMs: Milliseconds): void;
+  /** `detail` is what the origin said. */
+  leaveOut(path: PathId, code: LinepoolError['code'], forMs: Milliseconds, detail: string): void;
 }
 
 export interface DownloadOptions extends Wanted {

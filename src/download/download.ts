@@ -7,15 +7,14 @@
  *     lanes ──spans──►  received? ──fresh bytes──► sink ──moved──► plan ──ask, stop──► lanes
  */
 import type { Clock } from '../core/clock.ts';
-import { asLinepoolError, LinepoolError } from '../core/errors.ts';
+import { asLinepoolError, type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import { EMPTY, lengthOf } from '../core/span.ts';
 import { formatOrigin } from '../core/target.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { OWN, type Path, type PathId } from '../paths/path.ts';
-import { outFor } from '../paths/roster.ts';
 import type { DownloadOptions, Ended, RunningFeed, RunningResponse } from './contract.ts';
-import { nextAfter } from './failure.ts';
+import { failedPath, isOneTooMany, judge } from './failure.ts';
 import { Lanes } from './lanes.ts';
 import { type LineView, linesOf } from './line-view.ts';
 import { startPlan, step } from './plan.ts';
@@ -41,8 +40,8 @@ export class Download {
   readonly #resolve: (ended: Ended) => void;
   readonly #lanes: Lanes;
   readonly #names = new Map<PathId, string>();
-  /** Paths that failed in this download and are not to come back in it. */
-  readonly #out = new Set<PathId>();
+  /** Paths that failed in this download and are not to come back in it, and why. */
+  readonly #out = new Map<PathId, ErrorCode>();
   readonly #queue: PlanEvent[] = [];
   readonly #stack = new DisposableStack();
   #draining = false;
@@ -52,6 +51,8 @@ export class Download {
   #toldDelivered: Bytes;
   #heardAt: Milliseconds;
   #end: { readonly ended: Ended; readonly at: Milliseconds } | undefined;
+  /** The origin's last wish to be left alone. */
+  #busy: LinepoolError | undefined;
 
   constructor(options: DownloadOptions, shell: { readonly clock: Clock; readonly events: Events }) {
     this.id = options.id;
@@ -70,7 +71,7 @@ export class Download {
         proven: (path) => this.#tell({ kind: 'proven', path }),
         data: (path, offset, chunk) => this.#receive(path, offset, chunk),
         ended: (path, id) => this.#tell({ kind: 'ended', path, id }),
-        failed: (path, id, some, error, retryAfterMs) => this.#failed(path, id, some, error, retryAfterMs),
+        failed: (path, id, some, error, waitMs) => this.#failed(path, id, some, error, waitMs),
       },
       (offset) => this.#end !== undefined || options.sink.accepts(offset),
       shell.clock,
@@ -231,6 +232,10 @@ export class Download {
       code: error.code,
       detail: error.detail,
     });
+    if (isOneTooMany(this.#out.get(OWN))) {
+      this.#out.delete(OWN);
+      this.#pathsChanged();
+    }
     this.#tell({ kind: 'run_failed' });
   }
 
@@ -279,29 +284,30 @@ export class Download {
     path: PathId,
     id: AskId,
     broughtSome: boolean,
-    error: LinepoolError,
-    retryAfterMs: number | undefined,
+    failed: LinepoolError,
+    waitMs: Milliseconds | undefined,
   ): void {
     if (this.#end !== undefined) return;
     const { target, memory } = this.options;
-    const strikes = pathOf(this.#plan, path)?.strikes ?? 0;
+    const running = this.#running !== undefined;
+    const which = failedPath(pathOf(this.#plan, path), path, broughtSome, running);
+    const { error, next, forMs, restMs } = judge(failed, waitMs, which);
     const { code, detail } = error;
     this.#events.report({ kind: 'span_failed', download: this.id, path, code, detail });
-    const isLastResort = path === OWN && this.#running === undefined;
-    const next = nextAfter(error, { strikes, broughtSome, isLastResort });
-    const forMs = outFor(error.code, retryAfterMs);
+    if (code === 'origin_busy') this.#busy = error;
     if (forMs > 0) {
-      memory.leaveOut(path, error.code, forMs);
-      const origin = formatOrigin(target.origin);
-      this.#events.report({ kind: 'path_out', path, origin, code: error.code, forMs });
+      memory.leaveOut(path, code, forMs, detail);
+      this.#events.report({ kind: 'path_out', path, origin: formatOrigin(target.origin), code, forMs });
     }
-    if (next === 'out') this.#out.add(path);
-    if (path === OWN && isLastResort && error.code === 'span_validator') {
+    if (next === 'out') this.#out.set(path, code);
+    if (path === OWN && !running && code === 'span_validator') {
       this.fail(new LinepoolError('origin_changed'));
       return;
     }
-    this.#pathById(path)?.refused?.(target.origin, error.code);
-    this.#tell({ kind: 'failed', path, id, next });
+    this.#pathById(path)?.refused?.(target.origin, code);
+    this.#tell({ kind: 'failed', path, id, next, restMs });
+    // What was asked of several lines may mean all.
+    if (code === 'origin_busy') this.#pathsChanged();
   }
 
   // What the plan says
@@ -359,7 +365,7 @@ export class Download {
         return;
       }
       case 'give_up':
-        this.fail(new LinepoolError('no_path'));
+        this.fail(this.#busy ?? new LinepoolError('no_path'));
         return;
     }
   }

@@ -63,8 +63,13 @@ export function release(state: PlanState, path: PathState, standing: PathState['
   return withPath({ ...state, holes }, { ...path, asks: [], standing, flow: idle(path.flow), opened: 0 });
 }
 
-/** For a while the path is asked nothing; longer each time in a row. */
-export function bench(state: PlanState, path: PathState, now: Milliseconds): PlanState {
-  const until = now + Math.min(LONGEST_BENCH_MS, BENCH_MS * 2 ** path.strikes);
+/** For a while the path is asked nothing; longer each time in a row, and at least for `restMs`. */
+export function bench(
+  state: PlanState,
+  path: PathState,
+  now: Milliseconds,
+  restMs: Milliseconds = 0,
+): PlanState {
+  const until = now + Math.max(restMs, Math.min(LONGEST_BENCH_MS, BENCH_MS * 2 ** path.strikes));
   return release(state, { ...path, strikes: path.strikes + 1 }, { kind: 'benched', until });
 }

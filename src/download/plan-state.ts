@@ -131,6 +131,8 @@ export type PlanEvent =
       readonly path: PathId;
       readonly id: AskId;
       readonly next: 'retry' | 'renew' | 'bench' | 'out';
+      /** On the bench, at least for so long. */
+      readonly restMs?: Milliseconds;
     }
   /** The running response has come to `at`. */
   | { readonly kind: 'ran'; readonly at: Bytes }

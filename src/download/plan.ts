@@ -174,7 +174,7 @@ function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState
       });
     }
     case 'failed':
-      return failed(state, event.path, event.id, event.next, now);
+      return failed(state, event, now);
     case 'ran':
       return ran(state, event.at, now);
     case 'run_failed': {
@@ -259,18 +259,17 @@ function ran(state: PlanState, at: Bytes, now: Milliseconds): PlanState {
 
 function failed(
   state: PlanState,
-  id: PathId,
-  askId: AskId,
-  next: 'retry' | 'renew' | 'bench' | 'out',
+  event: Extract<PlanEvent, { readonly kind: 'failed' }>,
   now: Milliseconds,
 ): PlanState {
-  const path = pathOf(state, id);
+  const { next, id: askId } = event;
+  const path = pathOf(state, event.path);
   const ask = path?.asks.find((one) => one.id === askId);
   if (path === undefined) return state;
   if (next === 'out') return release(state, path, { kind: 'out' });
   if (ask === undefined) return state;
   if (next === 'bench') {
-    return bench(state, path, now);
+    return bench(state, path, now, event.restMs);
   }
   // What brought much before it broke is not failing in a row.
   const strikes = ask.at - ask.start >= WORTH_BYTES ? 1 : path.strikes + 1;

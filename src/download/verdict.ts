@@ -31,8 +31,8 @@ export interface Question {
   readonly offered: BytesPerSecond;
   /** True when there is memory for one more window. */
   readonly memory: boolean;
-  /** True when this origin has lately refused ranges to us. */
-  readonly refusesRanges: boolean;
+  /** Why this origin is left alone for a while, in words; undefined when it is not. */
+  readonly refusal: string | undefined;
 }
 
 export interface Pool {
@@ -69,6 +69,7 @@ export function verdict(q: Question): Verdict {
   if (length === undefined) return pass('length unknown');
   if (length < q.minBytes) return pass('small', length);
   if (!q.enabled) return pass('pooling is off', length);
+  if (q.refusal !== undefined) return pass(q.refusal, length);
   if (q.offered <= 0) return pass('no neighbour offers anything', length);
   if (!isIdentity(q.headers)) return pass('content coding', length);
   const part = partOf(q, length);
@@ -76,7 +77,6 @@ export function verdict(q: Question): Verdict {
   if (fieldValues(q.headers, 'accept-ranges').some((value) => value.trim().toLowerCase() === 'none')) {
     return pass('origin takes no ranges', length);
   }
-  if (q.refusesRanges) return pass('origin refused ranges', length);
   const validator = strongValidator(q.headers);
   if (validator === undefined) return pass('no strong validator', length);
   if (hasCredentials(q.requestHeaders)) return pass('request carries credentials', length);

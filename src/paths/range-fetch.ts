@@ -21,6 +21,7 @@ import {
   sameValidator,
   type Validator,
 } from '../core/http.ts';
+import { retryAfterOf } from '../core/retry-after.ts';
 import { lengthOf, type Span } from '../core/span.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { Lane } from './path.ts';
@@ -56,6 +57,7 @@ export function refusalOf(
   headers: RawHeaders,
   wanted: RangeWanted,
 ): LinepoolError | undefined {
+  if (asksForLess(status)) return new LinepoolError('origin_busy', `(status ${status})`);
   if (status !== 206) return new LinepoolError('span_status', `(status ${status})`);
   if (!isIdentity(headers))
     return new LinepoolError('span_coding', fieldValue(headers, 'content-encoding') ?? '');
@@ -84,15 +86,8 @@ export function refusalOf(
   return undefined;
 }
 
-/** Retry-After (RFC 9110 section 10.2.3) in milliseconds, of a response that refuses; else undefined. */
-export function retryAfter(status: number, headers: RawHeaders): Milliseconds | undefined {
-  if (status !== 429 && status !== 503) return undefined;
-  const value = fieldValue(headers, 'retry-after')?.trim();
-  if (value !== undefined && /^\d{1,6}$/.test(value)) return Number(value) * 1000;
-  const date = Date.parse(value ?? '');
-  const sent = Date.parse(fieldValue(headers, 'date') ?? '');
-  return Number.isNaN(date - sent) ? 30_000 : Math.max(0, date - sent);
-}
+/** Too Many Requests (RFC 6585 section 4), or Service Unavailable (RFC 9110 section 15.6.4), which servers say for the same. */
+const asksForLess = (status: number): boolean => status === 429 || status === 503;
 
 type State =
   | { readonly kind: 'waiting' }
@@ -191,7 +186,8 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
     if (refusal !== undefined) {
       // Told also of a span that nobody wants any more: those queued behind it would be refused alike.
       this.#state = { kind: 'over' };
-      this.#listener.failed(refusal, retryAfter(status, headers));
+      const waitMs = asksForLess(status) ? retryAfterOf(headers, this.#clock.wall()) : undefined;
+      this.#listener.failed(refusal, waitMs);
       controller.abort(refusal);
       return;
     }

@@ -11,9 +11,9 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import type { Events } from '../core/events.ts';
 import type { RawHeaders } from '../core/http.ts';
-import { formatOrigin } from '../core/target.ts';
+import { formatOrigin, type Origin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
-import type { PathSource } from '../download/contract.ts';
+import type { PathMemory, PathSource } from '../download/contract.ts';
 import { Download } from '../download/download.ts';
 import type { PlanSettings } from '../download/plan-state.ts';
 import type { Register } from '../download/register.ts';
@@ -69,7 +69,10 @@ export function spanHeaders(headers: RawHeaders): string[] {
 /** Makes the `Consider` that the proxy asks. */
 export function pooling(options: PoolingOptions, rooms: PoolingRooms): Consider {
   return (head) => {
-    const usable = rooms.neighbours.neighbours().filter((path) => isUsable(path, head, rooms));
+    const { health } = rooms;
+    const { origin: server } = head.target;
+    const offering = rooms.neighbours.neighbours().filter((path) => isOffering(path, head));
+    const usable = offering.filter((path) => health.leftOutFor(path.id, server) === undefined);
     const result = verdict({
       memory: rooms.budget.hasRoom,
       method: head.method,
@@ -82,9 +85,12 @@ export function pooling(options: PoolingOptions, rooms: PoolingRooms): Consider 
       minSavingMs: options.minSavingMs,
       ownRate: rooms.ownLine.down,
       offered: usable.reduce((sum, path) => sum + (path.offer()?.bytesPerSecond ?? 0), 0),
-      refusesRanges: rooms.health.refusesRanges(head.target.origin),
+      refusal: health.refusal(
+        server,
+        offering.map(({ id }) => id),
+      ),
     });
-    const origin = formatOrigin(head.target.origin);
+    const origin = formatOrigin(server);
     const bytes = result.pool ? result.span.end - result.span.start : result.bytes;
     rooms.register.note({ at: rooms.clock.wall(), origin, pool: result.pool, reason: result.reason, bytes });
     // Small responses are most of what a household loads: an event for each would drown the others.
@@ -95,12 +101,24 @@ export function pooling(options: PoolingOptions, rooms: PoolingRooms): Consider 
   };
 }
 
-function isUsable(path: Path, head: ResponseHead, rooms: PoolingRooms): boolean {
+function isOffering(path: Path, head: ResponseHead): boolean {
   return (
     (path.offer()?.bytesPerSecond ?? 0) > 0 &&
-    path.carries(head.target.origin, { credentials: hasCredentials(head.requestHeaders) }) &&
-    rooms.health.leftOutFor(path.id, head.target.origin) === undefined
+    path.carries(head.target.origin, { credentials: hasCredentials(head.requestHeaders) })
   );
+}
+
+/** What downloads remember of an origin beyond their end. */
+function memoryOf(health: Health, origin: Origin, neighbours: () => readonly Path[]): PathMemory {
+  return {
+    isLeftOut: (path) =>
+      health.leftOutFor(path, origin) !== undefined ||
+      health.isWide(
+        origin,
+        neighbours().map(({ id }) => id),
+      ),
+    leaveOut: (path, code, forMs, detail) => health.leaveOut(path, origin, code, forMs, detail),
+  };
 }
 
 function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms: PoolingRooms): Takeover {
@@ -124,10 +142,7 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
         neighbours: () => neighbours.neighbours(),
         onChange: (listener) => neighbours.onChange(listener),
       },
-      memory: {
-        isLeftOut: (path) => health.leftOutFor(path, origin) !== undefined,
-        leaveOut: (path, code, forMs) => health.leaveOut(path, origin, code, forMs),
-      },
+      memory: memoryOf(health, origin, () => neighbours.neighbours()),
       ownRate: ownLine.down,
       silenceTimeout: options.silenceTimeout,
     },

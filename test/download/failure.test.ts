@@ -1,11 +1,25 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { type ErrorCode, LinepoolError } from '../../src/core/errors.ts';
-import { LAST_STRIKES, MOST_STRIKES, type Next, nextAfter } from '../../src/download/failure.ts';
+import {
+  type FailedPath,
+  judge,
+  LAST_STRIKES,
+  LONGEST_REST_MS,
+  MOST_STRIKES,
+  type Next,
+} from '../../src/download/failure.ts';
 
-const fresh = { strikes: 0, broughtSome: false, isLastResort: false };
-const next = (code: ErrorCode, path: Partial<typeof fresh> = {}): Next =>
-  nextAfter(new LinepoolError(code), { ...fresh, ...path });
+const fresh: FailedPath = {
+  strikes: 0,
+  broughtSome: false,
+  isLastResort: false,
+  isProven: false,
+  isBeside: false,
+};
+const judged = (code: ErrorCode, path: Partial<FailedPath> = {}, waitMs?: number) =>
+  judge(new LinepoolError(code), waitMs, { ...fresh, ...path });
+const next = (code: ErrorCode, path: Partial<FailedPath> = {}): Next => judged(code, path).next;
 
 it('what can not fit is left out', () => {
   for (const code of [
@@ -41,4 +55,36 @@ it('failures in a row come to an end, those of the own line last', () => {
     assert.equal(next(code, { strikes: MOST_STRIKES, isLastResort: true }), 'bench');
     assert.equal(next(code, { strikes: LAST_STRIKES, isLastResort: true }), 'out');
   }
+});
+
+it('an origin that asks for less is left alone; by the own line only for a while when that is all there is', () => {
+  assert.deepEqual(judged('origin_busy', {}, 7_000).next, 'out');
+  const last = { isLastResort: true };
+  const rest = judged('origin_busy', last, 7_000);
+  assert.deepEqual([rest.next, rest.restMs, rest.forMs], ['bench', 7_000, 30_000]);
+  assert.match(rest.error.message, /asks to wait 7\.0 s/);
+  assert.equal(judged('origin_busy', last).next, 'bench', 'it did not say for how long');
+  const long = judged('origin_busy', last, LONGEST_REST_MS + 1);
+  assert.equal(long.next, 'out', 'no client waits for that');
+  assert.ok(long.restMs <= LONGEST_REST_MS);
+});
+
+it('connections that break beside the running response are refused, from the second in a row on', () => {
+  for (const code of ['connection_lost', 'connect_refused', 'connect_timeout'] as const) {
+    const beside = { isBeside: true };
+    assert.equal(judged(code, beside).next, 'bench', code);
+    const second = judged(code, { ...beside, strikes: 1 });
+    assert.deepEqual([second.next, second.error.code], ['out', 'parallel_refused']);
+    assert.ok(second.forMs > 0, 'and that is remembered');
+    assert.equal(judged(code, { ...beside, strikes: 1, broughtSome: true }).next, 'retry');
+    assert.equal(judged(code, { strikes: 1 }).next, 'bench', 'a neighbour: its link may be to blame');
+    assert.equal(judged(code, { strikes: 1, isLastResort: true }).next, 'bench', 'nothing runs beside it');
+  }
+});
+
+it('what failed too often in a row is left out for others too', () => {
+  assert.equal(judged('connection_lost').forMs, 0);
+  assert.ok(judged('connection_lost', { strikes: 1 }).forMs > 0, 'one that never brought anything');
+  assert.equal(judged('connection_lost', { strikes: 1, isProven: true }).forMs, 0);
+  assert.ok(judged('connection_lost', { strikes: MOST_STRIKES }).forMs > 0);
 });

@@ -16,7 +16,7 @@ const GOOD: Question = {
   ownRate: 1e6,
   offered: 1e6,
   memory: true,
-  refusesRanges: false,
+  refusal: undefined,
 };
 
 const without = (name: string): string[] =>
@@ -93,7 +93,7 @@ describe('what passes, and why', () => {
     ['not the range that was asked for', { ...partial('bytes=0-', `bytes 0-4999999/${SIZE}`, 5_000_000) }],
     ['not the range that was asked for', { ...partial('bytes=-5', `bytes 0-9999999/${SIZE}`, SIZE) }],
     ['origin takes no ranges', { headers: [...without('accept-ranges'), 'Accept-Ranges', ' None'] }],
-    ['origin refused ranges', { refusesRanges: true }],
+    ['origin asked for fewer requests', { refusal: 'origin asked for fewer requests' }],
     ['no strong validator', { headers: without('etag') }],
     ['no strong validator', { headers: [...without('etag'), 'ETag', 'W/"a"'] }],
     ['request carries credentials', { requestHeaders: ['cookie', 'a=b'] }],

@@ -7,7 +7,7 @@ import { type Span, span } from '../../src/core/span.ts';
 import { parseTarget } from '../../src/core/target.ts';
 import { isPattern } from '../../src/demo/pattern.ts';
 import type { Lane } from '../../src/paths/path.ts';
-import { LENDER_ERROR, RangeFetch, refusalOf, retryAfter } from '../../src/paths/range-fetch.ts';
+import { LENDER_ERROR, RangeFetch, refusalOf } from '../../src/paths/range-fetch.ts';
 import { ownLine } from '../support/borrowed-line.ts';
 import type { Fault } from '../support/faults.ts';
 import { checkLeaksOfEach } from '../support/leaks.ts';
@@ -127,6 +127,8 @@ describe('a span that is refused', () => {
     ['a weak ETag', { kind: 'etag-weak' }, 'span_validator'],
     ['no validator', { kind: 'validators-missing' }, 'span_validator'],
     ['a coding', { kind: 'gzip' }, 'span_coding'],
+    ['429', { kind: 'status', status: 429 }, 'origin_busy'],
+    ['503', { kind: 'status', status: 503 }, 'origin_busy'],
     ['garbage', { kind: 'garbage', bytes: 'nonsense\r\n\r\n' }, 'bad_response'],
     ['nothing', { kind: 'garbage', bytes: '' }, 'connection_lost'],
   ];
@@ -141,6 +143,24 @@ describe('a span that is refused', () => {
       assert.deepEqual(heard.told, ['failed']);
       assert.equal(heard.next, 1_000);
       await until('its connection is closed', () => origin.openConnections === 0);
+    });
+  }
+
+  for (const [says, waitMs] of [
+    ['1', 1_000],
+    ['3600', 3_600_000],
+    ['soon', undefined],
+    ['-5', undefined],
+  ] as const) {
+    it(`for now, Retry-After: ${says}, is told with that wish`, async () => {
+      const fault = { kind: 'status', status: 503, headers: ['Retry-After', says] } as const;
+      await using origin = await startTestOrigin({ faults: [fault] });
+      using lane = toOrigin(origin);
+      const heard = new Heard(span(1_000, 50_000));
+      heard.fetch.send(lane);
+      await until('it is done', () => heard.isDone);
+      assert.equal(heard.error?.code, 'origin_busy');
+      assert.equal(heard.retryAfterMs, waitMs);
     });
   }
 
@@ -163,16 +183,6 @@ describe('a span that is refused', () => {
     heard.fetch.send(lane);
     await until('it is done', () => heard.isDone);
     assert.equal(heard.error?.code, 'connect_refused');
-  });
-
-  it('until when is what the origin wishes', () => {
-    const date = ['Date', 'Wed, 01 Jan 2025 12:00:00 GMT'];
-    assert.equal(retryAfter(429, ['Retry-After', '7']), 7_000);
-    assert.equal(retryAfter(503, ['Retry-After', 'Wed, 01 Jan 2025 12:00:09 GMT', ...date]), 9_000);
-    assert.equal(retryAfter(503, ['Retry-After', 'Wed, 01 Jan 2025 11:00:00 GMT', ...date]), 0);
-    assert.equal(retryAfter(503, ['Retry-After', 'nonsense']), 30_000);
-    assert.equal(retryAfter(429, []), 30_000);
-    assert.equal(retryAfter(403, ['Retry-After', '7']), undefined);
   });
 
   it('for one reason at a time, the status first', () => {
