@@ -9,7 +9,7 @@ import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'n
 import * as fc from 'fast-check';
 import { systemClock } from '../../src/core/clock.ts';
 import { parseAuthority } from '../../src/core/target.ts';
-import { PATHS } from '../../src/neighbours/channel.ts';
+import { PATHS, PROTOCOL } from '../../src/neighbours/channel.ts';
 import { type Identity, loadIdentity, makeIdentity } from '../../src/neighbours/identity.ts';
 import { LinkClient } from '../../src/neighbours/link-client.ts';
 import { MESSAGE_MAX_BYTES } from '../../src/neighbours/messages.ts';
@@ -158,7 +158,7 @@ test('what a neighbour sees of us', async () => {
   assert.deepEqual(JSON.parse((await ask(anna, as, 'GET', PATHS.hello)).body), {
     name: 'Anna',
     version: '0.0.0',
-    protocol: 1,
+    protocol: PROTOCOL,
   });
   assert.equal((await ask(anna, as, 'GET', '/linepool/v2/hello')).status, 404);
   assert.equal((await ask(anna, as, 'DELETE', PATHS.offers)).status, 404);

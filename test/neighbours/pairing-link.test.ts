@@ -1,7 +1,7 @@
 /** Pairing over real TLS on the loopback interface: what works, and everything that must not. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { channelBinding, PATHS } from '../../src/neighbours/channel.ts';
+import { channelBinding, PATHS, PROTOCOL } from '../../src/neighbours/channel.ts';
 import { makeIdentity } from '../../src/neighbours/identity.ts';
 import { encodeInvitation, parseInvitation } from '../../src/neighbours/invitation.ts';
 import { LinkExchange } from '../../src/neighbours/link-exchange.ts';
@@ -139,7 +139,7 @@ test('somebody who knows which invitation is meant, but not its secret, gets not
   await asking(mallory, anna, async (exchange, binding) => {
     const context = { secret: new Uint8Array(16), inviter: anna.room.id, joiner: mallory.room.id, binding };
     const ask = {
-      protocol: 1,
+      protocol: PROTOCOL,
       handle: handleOf(secret),
       proof: proofOf('joiner', context),
       name: 'M',
@@ -160,7 +160,7 @@ test('a proof made for one connection does not hold on another', async () => {
   await asking(berta, anna, async (_exchange, binding) => {
     const context = { secret, inviter: anna.room.id, joiner: berta.room.id, binding };
     overheard = {
-      protocol: 1,
+      protocol: PROTOCOL,
       handle: handleOf(secret),
       proof: proofOf('joiner', context),
       name: 'B',
@@ -193,7 +193,7 @@ test('somebody in the middle who passes messages on to the inviter gets neither 
   await asking(berta, mallory, async (_exchange, binding) => {
     const context = { secret, inviter: mallory.room.id, joiner: berta.room.id, binding };
     const ask = {
-      protocol: 1,
+      protocol: PROTOCOL,
       handle: handleOf(secret),
       proof: proofOf('joiner', context),
       name: 'B',
