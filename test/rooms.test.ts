@@ -40,6 +40,7 @@ const PURE = [
   'core/{units,hours,span,target,http,errors,events}.ts',
   'demo/{answer,shaper}.ts',
   'download/plan*.ts',
+  'ledger/{entry,terms,row,chain}.ts',
   'lending/{lease,policy,counters,meter,share,deal}.ts',
   'neighbours/{pairing,rotation}.ts',
   'paths/roster.ts',

@@ -2,21 +2,43 @@
  * The ledger: our household's append-only, hash-chained record of what was carried, for whom and by whom. Opened by the daemon;
  * lending and paths append to it. Appending is synchronous and small, and never throws: a disk that refuses must not stop the
  * household's traffic. Who lends asks what `append` answered: no record, no lending.
+ *
+ * A file that is damaged is set aside, never mended or removed, and a new chain begins, which says so in its first entry.
  */
 import type { KeyObject } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
+import type { ErrorCode } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
+import type { Milliseconds } from '../core/units.ts';
 import {
   type Carried,
   type Content,
+  type ContentOf,
   canonicalText,
   chainHash,
   type Entry,
+  FIELDS,
   HASH_BEFORE_FIRST,
+  LEDGER_VERSION,
   type NewEntry,
   type Role,
 } from './entry.ts';
+import { errorOf, LedgerFile, SQLITE_CORRUPT, SQLITE_NOT_A_DATABASE } from './file.ts';
+import { signHead } from './head.ts';
 import { parseReceipt } from './receipt.ts';
+import { prune } from './retention.ts';
+import { idOf, isKeyOf, kindNumber, packBody, unpack } from './row.ts';
+import { setAside } from './set-aside.ts';
+import { tailFault } from './tail.ts';
+import { leaseComplaint, leaseTerms, partiesOf, receiptComplaint } from './terms.ts';
+
+/** Our household as it signs; its id is the hash of its public key. */
+export interface Signer {
+  readonly id: string;
+  /** Ed25519, SPKI in DER, as base64url. */
+  readonly publicKey: string;
+  readonly privateKey: KeyObject;
+}
 
 export interface LedgerOptions {
   /** Made at the first entry; nothing is opened before. */
@@ -25,25 +47,57 @@ export interface LedgerOptions {
   /** Where a disk that refuses is told of, once until it takes entries again. */
   readonly events?: Events | undefined;
   /** Who signs the head: our identity. */
-  readonly household: { readonly id: string; readonly publicKey: string; readonly privateKey: KeyObject };
+  readonly household: Signer;
+  /** Older entries are removed, whole leases at a time; undefined: none. At least `LEAST_KEPT_MS`. */
+  readonly keep?: Milliseconds | undefined;
+}
+
+/** How often retention looks for what is too old. Not at the start: routers start with a wrong clock. */
+export const PRUNE_EVERY_MS: Milliseconds = 3_600_000;
+
+/** What the caller handed in would not hold: it is told, and nothing is recorded. */
+class Refused extends Error {
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+/** The file is not as a ledger is: it has to be set aside. */
+class Damaged extends Error {
+  readonly version: boolean;
+  constructor(message: string, version = false) {
+    super(message);
+    this.version = version;
+  }
 }
 
 export class Ledger implements Disposable {
   readonly #options: LedgerOptions;
-  readonly #entries: Entry[] = [];
+  readonly #timer: Disposable | undefined;
+  #household: Signer;
+  #file: LedgerFile | undefined;
+  /** Whether that file was made or looked at. */
+  #ready = false;
+  /** What was reported last and is so still. */
+  #failing: ErrorCode | undefined;
+  #ended = false;
 
   private constructor(options: LedgerOptions) {
     this.#options = options;
+    this.#household = options.household;
+    const { keep, clock } = options;
+    if (keep !== undefined) this.#timer = clock.every(PRUNE_EVERY_MS, () => this.prune(keep));
   }
 
-  /** Never throws; the file is opened by the first `append`. */
+  /** Never throws; the file is opened by the first entry. */
   static open(options: LedgerOptions): Ledger {
     return new Ledger(options);
   }
 
   /**
-   * On record when it returns, and safe against the end of this process. Undefined when it could not be recorded, which is reported once. A
-   * lease whose token is on record already is not recorded again: the entry that is there is returned.
+   * On record when it returns, and safe against the end of this process. Undefined when it could not be recorded, which is reported
+   * once. A lease whose token is on record already is not recorded again: the entry that is there is returned.
    */
   append(entry: NewEntry): Entry | undefined {
     return this.appendAll([entry])?.[0];
@@ -51,33 +105,220 @@ export class Ledger implements Disposable {
 
   /** All of them or none. */
   appendAll(entries: readonly NewEntry[]): readonly Entry[] | undefined {
-    return entries.map((entry) => {
-      const { publicKey: _, ...content } = { publicKey: '', ...entry };
-      return this.#add(content);
+    return this.#attempt((file) => {
+      const added = entries.map((entry) => this.#add(file, entry));
+      this.#signHead(file);
+      return added;
     });
   }
 
-  /** What a lease has carried by its last receipt; undefined when the lease is not on record. For a lender that was restarted. */
+  /**
+   * What a lease has carried by its last receipt, for one that was restarted; undefined when the lease is not on record, or the
+   * record can't be read.
+   */
   carried(role: Role, neighbour: string, lease: string): Carried | undefined {
-    const receipt = this.#entries
-      .map(({ content }) => content)
-      .findLast(
-        (c) => c.kind === 'receipt' && c.role === role && c.neighbour === neighbour && c.lease === lease,
-      );
-    if (receipt?.kind !== 'receipt') return undefined;
-    return { total: parseReceipt(receipt.borrower).total, receipt };
+    return this.#attempt((file) => {
+      const recorded = file.leaseOf(role, neighbour, lease);
+      return recorded && carriedUnder(file, recorded.seq);
+    });
+  }
+
+  /** Our household has another key from now on. */
+  become(household: Signer): void {
+    this.#household = household;
+    this.#ready = false;
+  }
+
+  /** Removes what is older, at most `PRUNED_AT_ONCE` entries. Called by the ledger itself when it was given `keep`. */
+  prune(keep: Milliseconds): number {
+    const removed = this.#attempt((file) => {
+      const pruned = prune(file, this.#options.clock.wall() - keep);
+      if (pruned === undefined) return 0;
+      this.#write(file, { kind: 'pruned', ...pruned }, null);
+      this.#signHead(file);
+      return pruned.removed;
+    });
+    return removed ?? 0;
   }
 
   [Symbol.dispose](): void {
-    this.#entries.length = 0;
+    this.#ended = true;
+    this.#timer?.[Symbol.dispose]();
+    this.#close();
   }
 
-  #add(content: Content): Entry {
-    const before = this.#entries.at(-1)?.hash ?? HASH_BEFORE_FIRST;
-    const seq = this.#entries.length + 1;
-    const at = this.#options.clock.wall();
-    const entry = { seq, at, content, hash: chainHash(before, canonicalText(seq, at, content)) };
-    this.#entries.push(entry);
-    return entry;
+  #add(file: LedgerFile, { publicKey, ...content }: NewEntry & { readonly publicKey?: string }): Entry {
+    const { kind, ...fields } = content;
+    const parsed = FIELDS[kind].safeParse(fields);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      throw new Refused('ledger_failed', `${kind}.${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+    }
+    switch (content.kind) {
+      case 'lease':
+        return this.#addLease(file, content, publicKey ?? '');
+      case 'proof':
+        return this.#write(file, content, this.#party(file, content.neighbour, publicKey ?? ''));
+      case 'receipt': {
+        const lease = file.leaseOf(content.role, content.neighbour, content.lease);
+        if (lease === undefined)
+          throw new Refused('ledger_failed', `No lease ${content.lease} is on record.`);
+        const before = carriedUnder(file, lease.seq).total;
+        const complaint = receiptComplaint(content, parseReceipt(content.borrower), lease.terms, before);
+        if (complaint !== undefined) throw new Refused('receipt_invalid', `${complaint}.`);
+        return this.#write(file, content, lease.seq);
+      }
+      case 'contact': {
+        const lease = file.leaseOf('lender', content.neighbour, content.lease);
+        if (lease === undefined)
+          throw new Refused('ledger_failed', `No lease ${content.lease} is on record.`);
+        return this.#write(file, content, lease.seq);
+      }
+    }
   }
+
+  #addLease(file: LedgerFile, content: ContentOf<'lease'>, publicKey: string): Entry {
+    const { role, neighbour, token } = content;
+    const terms = leaseTerms(token);
+    if (terms === undefined) throw new Refused('lease_invalid', 'It is not in the form of a lease.');
+    const known = file.leaseOf(role, neighbour, terms.id);
+    const recorded = known && file.entry(known.seq);
+    if (recorded?.content.kind === 'lease' && recorded.content.token === token) return recorded;
+    const complaint = leaseComplaint(terms, partiesOf(role, this.#household.id, neighbour));
+    if (complaint !== undefined) throw new Refused('lease_invalid', `${complaint}.`);
+    return this.#write(file, content, this.#party(file, neighbour, publicKey));
+  }
+
+  /** The row of a neighbour's key, written when it is not there. */
+  #party(file: LedgerFile, neighbour: string, publicKey: string): number {
+    const known = file.partyRow(neighbour);
+    if (known !== undefined) return known;
+    if (!isKeyOf(neighbour, publicKey)) {
+      throw new Refused('identity_mismatch', `The key handed in is not that of ${neighbour}.`);
+    }
+    return this.#write(file, { kind: 'party', neighbour, publicKey }, null).seq;
+  }
+
+  #write(file: LedgerFile, content: Content, ref: number | null): Entry {
+    const last = file.last();
+    const seq = (last?.seq ?? 0) + 1;
+    const at = Math.max(0, Math.floor(this.#options.clock.wall()));
+    const hash = chainHash(last?.hash ?? HASH_BEFORE_FIRST, canonicalText(seq, at, content));
+    const body = packBody(content, this.#household.id);
+    file.insert({ seq, at, kind: kindNumber(content.kind), ref, id: idOf(content), body, hash });
+    return { seq, at, content, hash };
+  }
+
+  #signHead(file: LedgerFile): void {
+    const last = file.last();
+    if (last === undefined) return;
+    const { id, privateKey } = this.#household;
+    const { seq, hash } = last;
+    file.setHead(signHead({ household: id, seq, hash, signedAt: this.#options.clock.wall() }, privateKey));
+  }
+
+  /** Never throws; undefined when it could not be done. A damaged file is set aside, and it is tried once more with a new one. */
+  #attempt<T>(work: (file: LedgerFile) => T): T | undefined {
+    if (this.#ended) return undefined;
+    let damage: Damaged | undefined;
+    for (let tries = 0; tries < 2; tries += 1) {
+      try {
+        const result = this.#within(damage, work);
+        this.#failing = undefined;
+        return result;
+      } catch (error) {
+        if (!(error instanceof Refused)) this.#close();
+        damage = damageOf(error);
+        if (damage === undefined || tries > 0) {
+          this.#tell(error);
+          return undefined;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  #within<T>(damage: Damaged | undefined, work: (file: LedgerFile) => T): T {
+    const { file, clock, events } = this.#options;
+    let before = '';
+    if (damage !== undefined) {
+      before = setAside(file, clock.wall());
+      const detail = `${damage.message} It is ${before} now; a new one was begun.`;
+      events?.report({ kind: 'warning', code: 'ledger_damaged', detail });
+    }
+    const opened = this.#file ?? LedgerFile.write(file, clock);
+    this.#file = opened;
+    const result = opened.transaction(() => {
+      if (!this.#ready) this.#makeReady(opened, damage, before);
+      return work(opened);
+    });
+    this.#ready = true;
+    return result;
+  }
+
+  /** A file that was just opened is made, or looked at. */
+  #makeReady(file: LedgerFile, damage: Damaged | undefined, before: string): void {
+    const { id, publicKey } = this.#household;
+    const state = file.state();
+    if (state.kind === 'foreign') throw new Damaged('It is no ledger.');
+    if (state.kind === 'other_version') throw new Damaged(`It is of version ${state.version}.`, true);
+    if (state.kind === 'empty') {
+      file.makeTables();
+      const cause = damage === undefined ? 'new' : damage.version ? 'other_version' : 'damaged';
+      const first = {
+        kind: 'begin',
+        version: LEDGER_VERSION,
+        household: id,
+        publicKey,
+        cause,
+        before,
+      } as const;
+      this.#write(file, first, null);
+      this.#signHead(file);
+      return;
+    }
+    const fault = tailFault(file);
+    if (fault !== undefined) throw new Damaged(fault);
+    if (file.household(Number.MAX_SAFE_INTEGER) !== id) {
+      this.#write(file, { kind: 'self', household: id, publicKey }, null);
+      this.#signHead(file);
+    }
+  }
+
+  #tell(error: unknown): void {
+    const code = error instanceof Refused ? error.code : 'ledger_failed';
+    if (this.#failing === code) return;
+    this.#failing = code;
+    const why = (error as Error).message;
+    const detail = error instanceof Refused ? why : `${this.#options.file}: ${why}.`;
+    this.#options.events?.report({ kind: 'warning', code, detail });
+  }
+
+  #close(): void {
+    const file = this.#file;
+    this.#file = undefined;
+    this.#ready = false;
+    try {
+      file?.[Symbol.dispose]();
+    } catch (error) {
+      // All that was appended is on record; closing only tidies up.
+      this.#tell(error);
+    }
+  }
+}
+
+function carriedUnder(file: LedgerFile, seq: number): Carried {
+  const [row] = file.referring(seq, 'receipt', 1);
+  if (row === undefined) return { total: 0, receipt: undefined };
+  const content = unpack(row, file)?.content;
+  if (content?.kind !== 'receipt') throw new Damaged(`Its entry ${row.seq} can not be read.`);
+  return { total: parseReceipt(content.borrower).total, receipt: content };
+}
+
+function damageOf(error: unknown): Damaged | undefined {
+  if (error instanceof Damaged) return error;
+  const code = errorOf(error);
+  return code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE
+    ? new Damaged(`SQLite says: ${(error as Error).message}.`)
+    : undefined;
 }

@@ -1,0 +1,103 @@
+/**
+ * Sources: where entries are read from, one batch after the other: the file of a ledger, or an export. Used by verify, export,
+ * balance, explain and show, which need not know which it is.
+ */
+
+import { LinepoolError } from '../core/errors.ts';
+import type { Item } from './chain.ts';
+import { isExport, readExport } from './export-read.ts';
+import { LedgerFile } from './file.ts';
+import { PRUNED_ROW, type RecordedLease, type References, type Row, unpack } from './row.ts';
+
+export interface Source extends AsyncDisposable {
+  /** What an export says of itself beside its entries, to be compared with them. */
+  readonly claimed?: { readonly household: string; readonly keys: ReadonlyMap<string, string> };
+  /** Up to where entries may be missing, as the source has it. */
+  readonly prunedThrough: number;
+  /** In order; to be read once. */
+  items(): AsyncIterable<readonly Item[]>;
+  /** The signed head, known when the items have been read. */
+  head(): string | undefined;
+  /** What is wrong with the file itself, beside its entries; looked for when they have been read. */
+  fault(): string | undefined;
+}
+
+/**
+ * Told apart by the first bytes.
+ * @throws LinepoolError `ledger_unreadable`
+ */
+export async function openSource(file: string): Promise<Source> {
+  return (await isExport(file)) ? readExport(file) : openFile(file);
+}
+
+/** @throws LinepoolError `ledger_unreadable` */
+export function openFile(path: string): Source {
+  const file = LedgerFile.read(path);
+  try {
+    const head = file.head();
+    return {
+      prunedThrough: file.prunedThrough(),
+      items: () => itemsOf(file),
+      head: () => head,
+      fault: () => file.fault(),
+      [Symbol.asyncDispose]: async () => file[Symbol.dispose](),
+    };
+  } catch (error) {
+    file[Symbol.dispose]();
+    throw new LinepoolError('ledger_unreadable', `${path}: ${(error as Error).message}.`, { cause: error });
+  }
+}
+
+/** What rows refer to, gathered from the rows before. */
+class Seen implements References {
+  readonly #parties = new Map<number, string>();
+  readonly #leases = new Map<number, RecordedLease>();
+  #household = '';
+
+  household(): string {
+    return this.#household;
+  }
+
+  party(seq: number): string | undefined {
+    return this.#parties.get(seq);
+  }
+
+  lease(seq: number): RecordedLease | undefined {
+    return this.#leases.get(seq);
+  }
+
+  read(row: Row): Item {
+    const { seq } = row;
+    if (row.kind === PRUNED_ROW) return { kind: 'gap', seq, hash: row.hash };
+    const entry = unpack(row, this);
+    if (entry === undefined) return { kind: 'unreadable', seq, why: 'it is not in a form that an entry has' };
+    const { content, terms } = entry;
+    if (content.kind === 'party') this.#parties.set(seq, content.neighbour);
+    else if (content.kind === 'begin' || content.kind === 'self') this.#household = content.household;
+    else if (content.kind === 'lease' && terms !== undefined) {
+      this.#leases.set(seq, { seq, role: content.role, neighbour: content.neighbour, terms });
+    }
+    return { kind: 'entry', entry };
+  }
+}
+
+/** The entries of an open file, in order. */
+// oxlint-disable-next-line require-await
+export async function* itemsOf(file: LedgerFile): AsyncGenerator<readonly Item[]> {
+  const seen = new Seen();
+  let after = Number.MIN_SAFE_INTEGER;
+  for (;;) {
+    let rows: Row[];
+    try {
+      rows = file.rows(after);
+    } catch (error) {
+      const why = `the file can not be read from here on (${(error as Error).message})`;
+      yield [{ kind: 'unreadable', seq: Math.max(1, after + 1), why }];
+      return;
+    }
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.seq;
+    yield rows.map((row) => seen.read(row));
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Terms: what a recorded lease and its receipts say, read without their signatures, and whether they fit each other. Used when an
+ * entry is appended and when a chain is verified, so that nothing is recorded that would not hold. Pure.
+ */
+import { z } from 'zod';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import type { ContentOf, Role } from './entry.ts';
+import { openJws } from './jws.ts';
+import { type Receipt, sameText } from './receipt.ts';
+
+export const LEASE_HEADER_TEXT = '{"alg":"EdDSA","typ":"linepool-lease"}';
+
+/** A lease as its token has it. Lending's `readLease` is what decides whether one is good; this is for what was. */
+export interface LeaseTerms {
+  readonly id: string;
+  readonly borrower: string;
+  readonly lender: string;
+  /** `https://host:port`. */
+  readonly origin: string;
+  readonly maxBytes: Bytes;
+  /** By the borrower's clock, whole seconds, since 1970. */
+  readonly issuedAt: Milliseconds;
+  readonly expiresAt: Milliseconds;
+}
+
+const Claims = z.strictObject({
+  iss: z.string().min(1).max(128),
+  aud: z.string().min(1).max(128),
+  org: z.string().min(1).max(300),
+  byt: z.int().min(1),
+  iat: z.int().min(0),
+  exp: z.int().min(0),
+  jti: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
+});
+
+/** The payload of a lease, to the byte as lending signs it. */
+export function leasePayload(terms: LeaseTerms): string {
+  const claims: z.input<typeof Claims> = {
+    iss: terms.borrower,
+    aud: terms.lender,
+    org: terms.origin,
+    byt: terms.maxBytes,
+    iat: terms.issuedAt / 1000,
+    exp: terms.expiresAt / 1000,
+    jti: terms.id,
+  };
+  return JSON.stringify(claims);
+}
+
+/** Undefined when the token is not in the form of a lease. */
+export function leaseTerms(token: string): LeaseTerms | undefined {
+  const parts = openJws(token);
+  if (parts?.header !== LEASE_HEADER_TEXT) return undefined;
+  const parsed = Claims.safeParse(jsonOf(parts.payload));
+  if (!parsed.success) return undefined;
+  const { iss, aud, org, byt, iat, exp, jti } = parsed.data;
+  return {
+    id: jti,
+    borrower: iss,
+    lender: aud,
+    origin: org,
+    maxBytes: byt,
+    issuedAt: iat * 1000,
+    expiresAt: exp * 1000,
+  };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // What is not JSON is no lease: the caller says so.
+    return undefined;
+  }
+}
+
+/** The borrower and the lender, as our role in a lease has it. */
+export const partiesOf = (role: Role, household: string, neighbour: string) =>
+  role === 'borrower'
+    ? { borrower: household, lender: neighbour }
+    : { borrower: neighbour, lender: household };
+
+/** Why a lease does not fit those who are said to be its parties. */
+export function leaseComplaint(
+  terms: LeaseTerms,
+  parties: { readonly borrower: string; readonly lender: string },
+): string | undefined {
+  if (terms.borrower !== parties.borrower) return `the lease was issued by ${terms.borrower}`;
+  if (terms.lender !== parties.lender) return `the lease is made out to ${terms.lender}`;
+  return undefined;
+}
+
+/** Why a receipt does not fit its lease, or falls behind the one before. */
+export function receiptComplaint(
+  content: ContentOf<'receipt'>,
+  receipt: Receipt,
+  lease: LeaseTerms,
+  totalBefore: Bytes,
+): string | undefined {
+  if (content.lender !== null && !sameText(content.borrower, content.lender))
+    return 'borrower and lender signed different texts';
+  if (receipt.lease !== lease.id) return `the receipt is for the lease ${receipt.lease}`;
+  if (receipt.borrower !== lease.borrower) return `the receipt was issued by ${receipt.borrower}`;
+  if (receipt.lender !== lease.lender) return `the receipt is made out to ${receipt.lender}`;
+  if (receipt.total < totalBefore) return `the total falls from ${totalBefore} to ${receipt.total} bytes`;
+  if (receipt.total > lease.maxBytes)
+    return `the total, ${receipt.total} bytes, is above the ${lease.maxBytes} of the lease`;
+  return undefined;
+}
