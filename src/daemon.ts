@@ -218,7 +218,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       settings: planSettings(config.pool),
       silenceTimeout: config.line.response_timeout,
     },
-    { clock, events, budget, ownLine, neighbours: lines, health: new Health(clock), register },
+    { clock, events, budget, ownLine, neighbours: lines, health, register },
   );
 
   // The front door must not lead to our own other doors.
@@ -236,6 +236,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         responseTimeout: config.line.response_timeout,
         dial,
         pseudonym: newPseudonym(),
+  const health = new Health(clock);
         forbidden: (authority) => ourDoors.has(authority),
       },
       { clock, events, consider },
@@ -283,6 +284,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   for (const door of [parseAuthority(controlAddress), ...proxy.addresses]) ourDoors.add(door);
   owned.use(
     publishRunFile(stateDir, {
+    health,
       pid: process.pid,
       control: controlAddress,
       proxy: proxyAddresses,

@@ -10,6 +10,7 @@ import { failureOf } from './failure.ts';
 import type { GetFlags } from './get/options.ts';
 import type { OpenEngine } from './get/seam.ts';
 import { addLendCommands } from './lend-commands.ts';
+import { addOriginCommands } from './origin-commands.ts';
 import type { PlaceFlags } from './places.ts';
 import type { ReadFlags } from './read.ts';
 import type { SteerFlags } from './steer.ts';
@@ -69,6 +70,7 @@ function buildProgram(rooms: Rooms, clock: Clock): Command {
   addSteeringCommands(program);
   addLendCommands(program, withJson, print);
   addTrustCommand(program, withJson);
+  addOriginCommands(program, withJson, print, clock);
   addConfigCommands(program);
   addGet(program, rooms, clock);
   addDemo(program, rooms);

@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { readToken } from './access.ts';
+import { type RememberedOrigin, RememberedOrigins } from './origins.ts';
 import { isAlive, readRunFile } from './runfile.ts';
 import {
   Done,
@@ -114,6 +115,15 @@ export class ControlClient {
   /** Shows it when nothing is asked for. @throws LinepoolError `neighbour_unknown`, `state_unusable` */
   trust(nameOrId: string, request: TrustRequest): Promise<Neighbour> {
     return this.#call('PATCH', `/v1/trust/${encodeURIComponent(nameOrId)}`, Neighbour, request);
+  }
+
+  async origins(): Promise<readonly RememberedOrigin[]> {
+    return (await this.#call('GET', '/v1/origins', RememberedOrigins)).origins;
+  }
+
+  /** @throws LinepoolError `not_found` */
+  async forgetOrigin(name: string): Promise<void> {
+    await this.#call('DELETE', `/v1/origins/${encodeURIComponent(name)}`, Done);
   }
 
   lending(): Promise<Lending> {

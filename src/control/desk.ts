@@ -9,6 +9,7 @@ import type { Events } from '../core/events.ts';
 import type { Authority, Target } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
+import type { RememberedOrigin } from './origins.ts';
 import type {
   Download,
   Invitation,
@@ -49,6 +50,8 @@ export interface Desk {
   neighbours(): readonly Neighbour[];
   offers(): readonly Offer[];
   lending(): Lending;
+  /** Those that are left alone for a while, newest first. */
+  origins(): readonly RememberedOrigin[];
   totals(): Totals;
   readonly events: Events;
 
@@ -66,6 +69,8 @@ export interface Desk {
   lend(request: LendRequest): Promise<Lending>;
   /** The same for one neighbour. @throws LinepoolError `neighbour_unknown`, `policy_invalid`, `state_unusable` */
   lendTo(nameOrId: string, request: LendNeighbourRequest): Promise<Lending>;
+  /** By host, host and port, or whole address. @throws LinepoolError `not_found` when none of that name is left alone */
+  forgetOrigin(name: string): void;
   /** Begins an orderly end of the daemon; returns at once. */
   stop(reason: string): void;
 }

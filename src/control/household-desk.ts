@@ -3,6 +3,7 @@
  * daemon.ts makes it, api.ts serves it. It must never hold state of its own beyond counts.
  */
 import type { Clock } from '../core/clock.ts';
+import { LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import { formatAuthority } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
@@ -16,12 +17,14 @@ import { shortId } from '../neighbours/household-id.ts';
 import type { Neighbourhood, NeighbourStatus } from '../neighbours/neighbourhood.ts';
 import { quarantine } from '../neighbours/quarantine.ts';
 import type { TrustBook } from '../neighbours/trust.ts';
+import type { Health } from '../paths/health.ts';
 import type { OwnLine } from '../paths/own-line.ts';
 import { OWN } from '../paths/path.ts';
 import type { Proxy } from '../proxy/server.ts';
 import type { Desk, Totals } from './desk.ts';
 import type { PathGateway } from './gateway.ts';
 import { changed, changedFor, measuredOf, shownLending } from './lending.ts';
+import { isMeant, type RememberedOrigin, shownOrigins } from './origins.ts';
 import type {
   Download,
   Invitation,
@@ -47,6 +50,7 @@ export interface DeskRooms {
   readonly steward: Steward;
   readonly ownLine: OwnLine;
   readonly register: Register;
+  readonly health: Health;
   readonly budget: WindowBudget;
   readonly proxy: Proxy;
   readonly gateway: Pick<PathGateway, 'brought'>;
@@ -222,6 +226,18 @@ export class HouseholdDesk implements Desk {
     }
     await Promise.all(changes);
     return this.#byId(id);
+  }
+
+  origins(): readonly RememberedOrigin[] {
+    const { health, neighbourhood, ownLine } = this.#rooms;
+    return shownOrigins(health, (path) =>
+      path === OWN ? ownLine.name : (neighbourhood.book.byId(path)?.name ?? path),
+    );
+  }
+
+  forgetOrigin(name: string): void {
+    if (!this.#rooms.health.forget(isMeant(name)))
+      throw new LinepoolError('not_found', `(no server ${JSON.stringify(name)} is left alone)`);
   }
 
   stop(reason: string): void {

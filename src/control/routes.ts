@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
 import type { Desk } from './desk.ts';
 import { missed } from './event-stream.ts';
+import type { RememberedOrigins } from './origins.ts';
 import {
   type Done,
   type Downloads,
@@ -99,6 +100,21 @@ export const ROUTES: readonly Route[] = [
   {
     path: '/v1/offers',
     methods: { GET: ({ desk }) => ok({ offers: [...desk.offers()] } satisfies z.output<typeof Offers>) },
+  },
+  {
+    path: '/v1/origins',
+    methods: {
+      GET: ({ desk }) => ok({ origins: [...desk.origins()] } satisfies z.output<typeof RememberedOrigins>),
+    },
+  },
+  {
+    path: '/v1/origins/*',
+    methods: {
+      DELETE: ({ desk, name }) => {
+        desk.forgetOrigin(name);
+        return ok(done);
+      },
+    },
   },
   {
     path: '/v1/lend',

@@ -54,6 +54,11 @@ describe('commands with a daemon', () => {
     [['rename', 'Garden', 'Shed'], /^Garden is now Shed\.$/m],
     [['trust', 'Garden', 'checked'], /^Trust\s+checked: http too; what it brings is checked$/m],
     [['trust', 'Garden'], /^Trust\s+https-only: its line carries nothing of http for us$/m],
+    [
+      ['origins'],
+      /^http:\/\/busy\.example\s+own line\s+origin asked for fewer requests \(status 429\)\s+0 ms$/m,
+    ],
+    [['origins', 'forget', 'busy.example'], /^busy\.example is not left alone any more\.$/m],
     [['lend'], /^Lent\s+at most 10\.0 Mbit\/s \(20 % from 06:00 to 22:00; until \d{4}-\d\d-\d\d \d\d:00\)$/m],
     [['lend'], /^Line\s+50\.0 Mbit\/s down, 5\.00 Mbit\/s up \(configured down, learnt up\)$/m],
     [['lend', 'show'], /^share_percent\s+20 %\s+set$[^]*^rate\s+none\s+configuration$/m],

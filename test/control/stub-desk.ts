@@ -1,6 +1,7 @@
 /** A desk with things on it, for tests of the API and of the command line; what it is asked to do, it notes down. */
 
 import type { Desk, Totals } from '../../src/control/desk.ts';
+import type { RememberedOrigin } from '../../src/control/origins.ts';
 import type {
   Download,
   Invitation,
@@ -22,6 +23,19 @@ export const STARTED_AT = Date.UTC(2026, 0, 1, 12);
 export class StubDesk implements Desk {
   readonly events = new Events(() => STARTED_AT);
   readonly asked: string[] = [];
+  originList: RememberedOrigin[] = [
+    {
+      origin: 'http://busy.example',
+      path: 'own',
+      pathName: 'own line',
+      code: 'origin_busy',
+      words: 'origin asked for fewer requests',
+      detail: '(status 429)',
+      since: STARTED_AT,
+      until: STARTED_AT + 30_000,
+      times: 1,
+    },
+  ];
   control = '127.0.0.1:0';
   neighbourList: Neighbour[] = [
     {
@@ -230,6 +244,15 @@ export class StubDesk implements Desk {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  origins(): readonly RememberedOrigin[] {
+    return this.originList;
+  }
+
+  forgetOrigin(name: string): void {
+    this.asked.push(`forget ${name}`);
+    if (name !== 'busy.example') throw new LinepoolError('not_found', name);
   }
 
   stop(reason: string): void {
