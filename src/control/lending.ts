@@ -20,7 +20,8 @@ export function shownLending(now: LendNow, neighbours: readonly Pick<Neighbour, 
   const settings = settingsOf(now.configured, overrides);
   const own = measured.kind === 'rates' ? measured.own : { down: undefined, up: undefined };
   return {
-    bytesPerSecond: lent.total,
+    bytesPerSecond: lent.rate.down,
+    ...(Number.isFinite(lent.rate.up) ? { upBytesPerSecond: lent.rate.up } : {}),
     reason: lent.reason,
     words: lent.words,
     ...(allowance.until === undefined ? {} : { until: allowance.until }),

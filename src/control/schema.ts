@@ -144,6 +144,8 @@ const perDirection = z.object({ down: bytesPerSecond.optional(), up: bytesPerSec
 export const Lending = z.object({
   /** What is lent to all together now. */
   bytesPerSecond,
+  /** The same up; missing while nothing bounds it. */
+  upBytesPerSecond: bytesPerSecond.optional(),
   reason: z.string(),
   /** For people. */
   words: z.string(),
@@ -246,7 +248,6 @@ export const TrustRequest = z.strictObject({
   caught: z.union([z.literal('lift'), Caught]).optional(),
 });
 export type TrustRequest = z.output<typeof TrustRequest>;
-
 
 /** The longest pause but for one that lasts until it is resumed. */
 const PAUSE_MAX_MS = 366 * 86_400_000;

@@ -4,20 +4,14 @@
  */
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
-import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { Neighbour } from '../neighbours/book.ts';
-import { RateWindow } from './rate-window.ts';
-import type { Gate, ShapedBorrower } from './shaper.ts';
+import { Flow } from './flow.ts';
+import type { Directions } from './policy.ts';
+import type { ShapedBorrower } from './shaper.ts';
 
 /** How long a borrower counts as active after its last transfer: the next span is asked for a moment later. */
 export const ACTIVE_LINGER_MS: Milliseconds = 1_000;
-
-/** One that takes so much of its rate would take more. */
-const HUNGRY = 0.8;
-/** What it takes is that of at least so long. */
-const MEASURE_OVER_MS: Milliseconds = 40;
-/** How much of a new measurement counts. */
-const MEASURE_NEW = 0.5;
 
 /** What runs for a borrower over one connection of its. */
 export interface Carried {
@@ -31,7 +25,7 @@ type Activity =
   | { readonly kind: 'active'; readonly transfers: number };
 
 export interface BorrowerOptions {
-  readonly shaped: ShapedBorrower;
+  readonly shaped: Directions<ShapedBorrower>;
   readonly maxConnections: number;
   readonly clock: Clock;
   /** It became active, or is so no longer. */
@@ -41,17 +35,15 @@ export interface BorrowerOptions {
 export class Borrower implements Disposable {
   /** The book's newest entry for it. */
   neighbour: Neighbour;
+  readonly flows: Directions<Flow>;
   readonly #options: BorrowerOptions;
   readonly #connections = new Set<Carried>();
-  readonly #window = new RateWindow();
-  #bytes: Bytes = 0;
-  #rate: BytesPerSecond = 0;
-  /** Since it is active. */
-  #measured: { readonly at: Milliseconds; readonly bytes: Bytes; readonly rate: BytesPerSecond } | undefined;
   #activity: Activity = { kind: 'idle' };
 
   constructor(neighbour: Neighbour, options: BorrowerOptions) {
+    const { shaped, clock } = options;
     this.neighbour = neighbour;
+    this.flows = { down: new Flow(shaped.down, clock), up: new Flow(shaped.up, clock) };
     this.#options = options;
   }
 
@@ -65,16 +57,11 @@ export class Borrower implements Disposable {
 
   /** Carried since the daemon started, both directions. */
   get bytes(): Bytes {
-    return this.#bytes;
+    return this.flows.down.bytes + this.flows.up.bytes;
   }
 
   get isActive(): boolean {
     return this.#activity.kind !== 'idle';
-  }
-
-  /** Over the last second. */
-  rate(): BytesPerSecond {
-    return this.#window.rate(this.#options.clock.now());
   }
 
   /**
@@ -102,37 +89,10 @@ export class Borrower implements Disposable {
     };
   }
 
-  gate(pass: (bytes: Bytes) => void): Gate {
-    return this.#options.shaped.gate(pass);
-  }
-
-  setRate(rate: BytesPerSecond): void {
-    this.#rate = rate;
-    this.#options.shaped.setRate(rate);
-  }
-
-  /** What it takes at the moment; undefined when it would take more than it may, or began only now. */
-  get takes(): BytesPerSecond | undefined {
-    const rate = this.#measured?.rate;
-    return rate === undefined || rate >= this.#rate * HUNGRY ? undefined : rate;
-  }
-
   /** Looks at what it takes; to be called several times a second while it is active. */
   measure(): void {
-    const at = this.#options.clock.now();
-    const before = this.#measured;
-    if (!this.isActive) this.#measured = undefined;
-    // As if it had taken all, until it shows that it does not.
-    else if (before === undefined) this.#measured = { at, bytes: this.#bytes, rate: this.#rate };
-    else if (at - before.at >= MEASURE_OVER_MS) {
-      const rate = ((this.#bytes - before.bytes) * 1000) / (at - before.at);
-      this.#measured = { at, bytes: this.#bytes, rate: before.rate + (rate - before.rate) * MEASURE_NEW };
-    }
-  }
-
-  carried(bytes: Bytes): void {
-    this.#bytes += bytes;
-    this.#window.add(bytes, this.#options.clock.now());
+    this.flows.down.measure(this.isActive);
+    this.flows.up.measure(this.isActive);
   }
 
   /** Ends everything that runs for it, at once. */
@@ -143,7 +103,8 @@ export class Borrower implements Disposable {
   [Symbol.dispose](): void {
     if (this.#activity.kind === 'lingering') this.#activity.until[Symbol.dispose]();
     this.#activity = { kind: 'idle' };
-    this.#options.shaped[Symbol.dispose]();
+    this.flows.down[Symbol.dispose]();
+    this.flows.up[Symbol.dispose]();
   }
 
   #transfers(change: 1 | -1): void {

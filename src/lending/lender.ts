@@ -28,18 +28,18 @@ import { CLOCK_SKEW_MS } from './lease.ts';
 import { LeaseBook } from './lease-book.ts';
 import { offerOf } from './offer.ts';
 import { ownAddresses, type ReadInterfaces } from './own-addresses.ts';
-import type { Terms } from './policy.ts';
+import type { Directions, Terms } from './policy.ts';
 import { addressRefusal, parseNetworks } from './public-address.ts';
 import { ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
 import { FetchConnection } from './relay-fetch.ts';
 import { Tunnel } from './relay-tunnel.ts';
 import { Shaper } from './shaper.ts';
-import type { ShareReason } from './share.ts';
+import { type ShareReason, sendable } from './share.ts';
 
 /** What is lent now, as the steward decided it. */
 export interface Lent {
-  /** To all borrowers together. */
-  readonly total: BytesPerSecond;
+  /** To all borrowers together; up, with what acknowledges that which comes down. */
+  readonly rate: Directions<BytesPerSecond>;
   readonly reason: ShareReason;
   /** For people; told to borrowers that are refused. */
   readonly words: string;
@@ -48,10 +48,10 @@ export interface Lent {
 
 /** Until the steward has decided. */
 export const NOTHING_LENT: Lent = {
-  total: 0,
+  rate: { down: 0, up: 0 },
   reason: 'off',
   words: 'the daemon is starting',
-  terms: () => ({ allowed: false, weight: 1, rate: 0, factor: 0, words: '' }),
+  terms: () => ({ allowed: false, weight: 1, rate: { down: 0, up: 0 }, factor: 0, words: '' }),
 };
 
 export interface LenderOptions {
@@ -88,7 +88,7 @@ export interface BorrowerStatus {
   readonly id: string;
   readonly name: string;
   /** Over the last second. */
-  readonly bytesPerSecond: BytesPerSecond;
+  readonly rate: Directions<BytesPerSecond>;
   /** Since the daemon started, both directions. */
   readonly bytesCarried: Bytes;
   readonly activeLeases: number;
@@ -98,11 +98,20 @@ export interface BorrowerStatus {
 
 export interface LenderStatus {
   /** Lent to all together at most, now. */
-  readonly bytesPerSecond: BytesPerSecond;
+  readonly rate: Directions<BytesPerSecond>;
   readonly reason: ShareReason;
   readonly bytesCarried: Bytes;
+  /** The same, each direction by itself. */
+  readonly carried: Directions<Bytes>;
   readonly borrowers: readonly BorrowerStatus[];
 }
+
+type Direction = keyof Directions<unknown>;
+
+const sum = ({ down, up }: Directions<Bytes>, { flows }: Borrower): Directions<Bytes> => ({
+  down: down + flows.down.bytes,
+  up: up + flows.up.bytes,
+});
 
 /** Ends that are no refusals: the other side went away, or all was done. */
 const NOT_REPORTED: ReadonlySet<ErrorCode> = new Set(['connection_lost', 'interrupted']);
@@ -113,20 +122,20 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   readonly #events: Events;
   readonly #relay: RelayOptions;
   readonly #leases: LeaseBook;
-  readonly #shaper: Shaper;
+  readonly #shapers: Directions<Shaper>;
   readonly #borrowers = new Map<string, Borrower>();
   readonly #fetching = new WeakMap<object, FetchConnection>();
   readonly #listeners = new Set<() => void>();
   readonly #reported = new Map<string, Milliseconds>();
   #lent: Lent = NOTHING_LENT;
   /** Carried for borrowers that are no longer neighbours. */
-  #bytesBefore: Bytes = 0;
+  #before: Directions<Bytes> = { down: 0, up: 0 };
 
   constructor(options: LenderOptions, { clock, events }: { readonly clock: Clock; readonly events: Events }) {
     this.#options = options;
     this.#clock = clock;
     this.#events = events;
-    this.#shaper = new Shaper(this.#lent.total, clock);
+    this.#shapers = { down: new Shaper(0, clock), up: new Shaper(0, clock) };
     this.#leases = this.#openLeases();
     const allowNetworks = parseNetworks(options.allowNetworks);
     const own = ownAddresses(clock, options.readInterfaces);
@@ -185,8 +194,8 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   /** @see LinkHandlers.offer */
   offer({ id }: Neighbour): Offer {
     if (this.#ceiling(id) <= 0) return NO_OFFER;
-    const others = this.#wishes().filter((wish) => wish.id !== id);
-    return offerOf(ifBegun(this.#lent.total, others, this.#wish(id)), this.#options.bufferBytes);
+    const others = this.#wishes('down').filter((wish) => wish.id !== id);
+    return offerOf(ifBegun(this.#lent.rate.down, others, this.#wish(id, 'down')), this.#options.bufferBytes);
   }
 
   /** @see LinkHandlers.onOfferChange */
@@ -218,7 +227,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     const borrower = this.#borrowers.get(neighbourId);
     if (borrower === undefined) return;
     this.#borrowers.delete(neighbourId);
-    this.#bytesBefore += borrower.bytes;
+    this.#before = sum(this.#before, borrower);
     borrower.cut(new LinepoolError('not_paired'));
     borrower[Symbol.dispose]();
     for (const key of this.#reported.keys()) if (key.startsWith(neighbourId)) this.#reported.delete(key);
@@ -227,14 +236,16 @@ export class Lender implements LinkHandlers, AsyncDisposable {
 
   status(): LenderStatus {
     const borrowers = [...this.#borrowers.values()];
+    const carried = borrowers.reduce(sum, this.#before);
     return {
-      bytesPerSecond: this.#lent.total,
+      rate: this.#lent.rate,
       reason: this.#lent.reason,
-      bytesCarried: borrowers.reduce((sum, { bytes }) => sum + bytes, this.#bytesBefore),
+      bytesCarried: carried.down + carried.up,
+      carried,
       borrowers: borrowers.map((borrower) => ({
         id: borrower.id,
         name: borrower.neighbour.name,
-        bytesPerSecond: borrower.rate(),
+        rate: { down: borrower.flows.down.rate(), up: borrower.flows.up.rate() },
         bytesCarried: borrower.bytes,
         activeLeases: this.#leases.active(borrower.id),
         connections: borrower.connections,
@@ -247,15 +258,16 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#listeners.clear();
     this.setLent({ ...NOTHING_LENT, words: 'the daemon ends' });
     for (const borrower of this.#borrowers.values()) borrower[Symbol.dispose]();
-    this.#shaper[Symbol.dispose]();
+    this.#shapers.down[Symbol.dispose]();
+    this.#shapers.up[Symbol.dispose]();
     this.#leases[Symbol.dispose]();
     return Promise.resolve();
   }
 
   /** @throws LinepoolError `lending_off`, `overloaded` */
   #admit({ id }: Borrower, connections: 0 | 1): void {
-    const { total, words, terms } = this.#lent;
-    if (total <= 0) throw new LinepoolError('lending_off', `(${words})`);
+    const { rate, words, terms } = this.#lent;
+    if (rate.down <= 0) throw new LinepoolError('lending_off', `(${words})`);
     if (this.#ceiling(id) <= 0) throw new LinepoolError('lending_off', `(${terms(id).words})`);
     const { maxConnections } = this.#options;
     let open = connections;
@@ -270,7 +282,10 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     if (borrower === undefined) {
       const { maxConnections } = this.#options;
       borrower = new Borrower(neighbour, {
-        shaped: this.#shaper.borrower(this.#ceiling(neighbour.id)),
+        shaped: {
+          down: this.#shapers.down.borrower(this.#ceiling(neighbour.id)),
+          up: this.#shapers.up.borrower(this.#ceiling(neighbour.id, 'up')),
+        },
         maxConnections: Math.max(BORROWER_CONNECTIONS_MIN, Math.ceil(maxConnections / 2)),
         clock: this.#clock,
         onActivity: () => this.#apply(),
@@ -282,40 +297,49 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   }
 
   /** What that neighbour may have at most, whoever else borrows. */
-  #ceiling(id: string): BytesPerSecond {
+  #ceiling(id: string, direction: Direction = 'down'): BytesPerSecond {
     const { allowed, rate, factor } = this.#lent.terms(id);
-    return allowed ? Math.min(rate, this.#lent.total * factor) : 0;
+    return allowed ? Math.min(rate[direction], this.#lent.rate[direction] * factor) : 0;
   }
 
-  #wish(id: string, takes?: BytesPerSecond): Wish {
-    return { id, weight: this.#lent.terms(id).weight, ceiling: this.#ceiling(id), takes };
+  #wish(id: string, direction: Direction, takes?: BytesPerSecond): Wish {
+    const ceiling = this.#ceiling(id, direction);
+    return { id, weight: this.#lent.terms(id).weight, ceiling, takes };
   }
 
   /** Of those that borrow now. */
-  #wishes(): readonly Wish[] {
+  #wishes(direction: Direction): readonly Wish[] {
     return [...this.#borrowers.values()]
       .filter(({ id, isActive }) => isActive && this.#ceiling(id) > 0)
-      .map((borrower) => this.#wish(borrower.id, borrower.takes));
+      .map(({ id, flows }) => this.#wish(id, direction, flows[direction].takes));
   }
 
   /** Brings what runs and what is offered in line with what is lent now. */
   #apply(): void {
-    const { total, reason, words, terms } = this.#lent;
+    const { rate, reason, words, terms } = this.#lent;
     // The line is wanted at home for a moment: what runs ends at once, but the leases hold, and are used again after it.
     const yields = reason === 'household' || reason === 'unmeasured';
-    const parts = dealt(total, this.#wishes());
-    this.#shaper.setRate(total);
+    this.#deal('down', rate.down);
+    let comingDown = 0;
+    for (const { flows } of this.#borrowers.values()) comingDown += flows.down.taking;
+    this.#deal('up', sendable(rate.up, comingDown));
     for (const borrower of this.#borrowers.values()) {
       const { id } = borrower;
-      const ceiling = this.#ceiling(id);
-      borrower.setRate(parts.get(id)?.rate ?? ceiling);
-      if (ceiling > 0) continue;
+      if (this.#ceiling(id) > 0) continue;
       // First what runs, so that it ends with the reason.
-      borrower.cut(new LinepoolError('lending_off', `(${total > 0 ? terms(id).words : words})`));
+      borrower.cut(new LinepoolError('lending_off', `(${rate.down > 0 ? terms(id).words : words})`));
       if (!yields) this.#leases.end(id, 'lending_off');
     }
-    if (total <= 0 && !yields) this.#leases.end(undefined, 'lending_off');
+    if (rate.down <= 0 && !yields) this.#leases.end(undefined, 'lending_off');
     for (const listener of this.#listeners) listener();
+  }
+
+  #deal(direction: Direction, total: BytesPerSecond): void {
+    const parts = dealt(total, this.#wishes(direction));
+    this.#shapers[direction].setRate(total);
+    for (const { id, flows } of this.#borrowers.values()) {
+      flows[direction].setRate(parts.get(id)?.rate ?? Math.min(total, this.#ceiling(id, direction)));
+    }
   }
 
   #openLeases(): LeaseBook {

@@ -44,11 +44,11 @@ export interface Reading {
   readonly at: Milliseconds;
   /** By name, of the interfaces that lead to the Internet; undefined where there are none to be read. */
   readonly interfaces: ReadonlyMap<string, Counters> | undefined;
-  /** Carried for borrowers, both directions, since the start. */
-  readonly lentBytes: Bytes;
+  /** Carried for borrowers since the start. */
+  readonly lentBytes: Directions<Bytes>;
   /** What the daemon itself fetched for the household, since the start. */
   readonly ownBytes: Bytes;
-  /** What the borrowers may have at most at the moment. */
+  /** What may come down for borrowers at most at the moment; 0: nothing is lent either way. */
   readonly lentRate: BytesPerSecond;
 }
 
@@ -110,16 +110,22 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
   const began = { ...state, since: reading, ahead: NONE, learning: undefined };
   const fault = (why: LineFault): MeterState => ({ ...began, measured: { kind: 'fault', fault: why } });
 
-  const lent = Math.max(0, reading.lentBytes - since.lentBytes);
+  const lent = onWire(
+    {
+      down: Math.max(0, reading.lentBytes.down - since.lentBytes.down),
+      up: Math.max(0, reading.lentBytes.up - since.lentBytes.up),
+    },
+    linkOnLine,
+  );
   const ownBytes = Math.max(0, reading.ownBytes - since.ownBytes);
   const perSecond = (bytes: Bytes): BytesPerSecond => (bytes * 1000) / elapsed;
   if (reading.interfaces === undefined) {
     if (since.interfaces !== undefined) return fault('no_route');
     const own = { down: perSecond(ownBytes * WIRE_OVERHEAD), up: 0 };
-    const total = { down: own.down + perSecond(lent * WIRE_OVERHEAD), up: 0 };
+    const total = { down: own.down + perSecond(lent.down), up: perSecond(lent.up) };
     return learnt({ ...began, measured: { kind: 'rates', from: 'own_traffic', total, own } }, state, {
       at: reading.at,
-      bytes: { down: (total.down * elapsed) / 1000, up: 0 },
+      bytes: { down: (total.down * elapsed) / 1000, up: lent.up },
       elapsed,
     });
   }
@@ -130,15 +136,20 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
   }
   const bytes = carried(since.interfaces, reading.interfaces, elapsed);
   if (bytes === undefined) return fault('counters_jumped');
-  const most = aheadMax(reading.lentRate);
-  const forgotten = (reading.lentRate * FORGET_PART * elapsed) / 1000;
-  // Where nothing has come and nothing gone for long, nothing waits.
-  const isQuiet = lent === 0 && bytes.down < QUIET_BYTES && elapsed >= QUIET_MS;
-  const waiting = isQuiet ? 0 : Math.max(0, state.ahead.down - forgotten);
-  const down = ownOf(bytes.down, lent * WIRE_OVERHEAD, waiting, most);
-  const lentUp = lent * (linkOnLine ? WIRE_OVERHEAD : ACK_SHARE);
-  const upMax = aheadMax(reading.lentRate * (linkOnLine ? 1 : ACK_SHARE));
-  const up = ownOf(bytes.up, lentUp, state.ahead.up, upMax);
+  // Up, what may wait is that of what does go up: little is sent for borrowers, mostly.
+  const rates = {
+    down: reading.lentRate,
+    up: reading.lentRate > 0 ? reading.lentRate * (linkOnLine ? 1 : ACK_SHARE) + perSecond(lent.up) : 0,
+  };
+  const direction = (which: keyof Directions<unknown>): { readonly own: Bytes; readonly ahead: Bytes } => {
+    const forgotten = (rates[which] * FORGET_PART * elapsed) / 1000;
+    // Where nothing has come and nothing gone for long, nothing waits.
+    const isQuiet = lent[which] === 0 && bytes[which] < QUIET_BYTES && elapsed >= QUIET_MS;
+    const waiting = isQuiet ? 0 : Math.max(0, state.ahead[which] - forgotten);
+    return ownOf(bytes[which], lent[which], waiting, aheadMax(rates[which]));
+  };
+  const down = direction('down');
+  const up = direction('up');
   const own = { down: Math.max(perSecond(down.own), perSecond(ownBytes)), up: perSecond(up.own) };
   const total = { down: perSecond(bytes.down), up: perSecond(bytes.up) };
   const measured: Measured = { kind: 'rates', from: 'counters', total, own };
@@ -161,6 +172,12 @@ export function capacityOf(
   const down = configured.down ?? known(learned.down);
   const up = configured.up ?? (down === undefined ? undefined : Math.max(learned.up, down * UP_OF_DOWN));
   return { down, up };
+}
+
+/** What was carried for borrowers, as the interface sees it: with headers, and with what acknowledges it the other way. */
+function onWire({ down, up }: Directions<Bytes>, linkOnLine: boolean): Directions<Bytes> {
+  if (linkOnLine) return { down: (down + up) * WIRE_OVERHEAD, up: (down + up) * WIRE_OVERHEAD };
+  return { down: down * WIRE_OVERHEAD + up * ACK_SHARE, up: up * WIRE_OVERHEAD + down * ACK_SHARE };
 }
 
 /** Nothing is forgiven when nothing may be lent. */

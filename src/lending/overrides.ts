@@ -25,6 +25,7 @@ const File = z.strictObject({
       allow: z.boolean().optional(),
       weight: z.number().optional(),
       rate: z.number().optional(),
+      rate_up: z.number().optional(),
       quota_day: z.number().optional(),
       quota_month: z.number().optional(),
     }),

@@ -31,7 +31,7 @@ export interface NeighbourTerms {
   readonly allow: boolean;
   /** Against the others', 1 unless it was set. */
   readonly weight: number;
-  readonly rate: BytesPerSecond | undefined;
+  readonly rate: Directions<BytesPerSecond | undefined>;
   readonly quota: Quota;
 }
 
@@ -54,7 +54,12 @@ export interface LendPolicy {
 }
 
 export const NO_QUOTA: Quota = { day: undefined, month: undefined };
-export const USUAL_TERMS: NeighbourTerms = { allow: true, weight: 1, rate: undefined, quota: NO_QUOTA };
+export const USUAL_TERMS: NeighbourTerms = {
+  allow: true,
+  weight: 1,
+  rate: { down: undefined, up: undefined },
+  quota: NO_QUOTA,
+};
 
 /** What was carried so far today and this month. */
 export interface Used {
@@ -80,7 +85,7 @@ export interface Terms {
   readonly allowed: boolean;
   readonly weight: number;
   /** Infinity: only what all together may have. */
-  readonly rate: BytesPerSecond;
+  readonly rate: Directions<BytesPerSecond>;
   /** How much of the rate that it would have is left to it: 1, `QUOTA_SLOW_FACTOR` or 0. */
   readonly factor: number;
   /** For people; empty when nothing holds it back. */
@@ -251,7 +256,7 @@ function termsOf({ neighbours }: LendPolicy, id: string, used: Used): Terms {
   return {
     allowed: allow && factor > 0,
     weight,
-    rate: rate ?? Number.POSITIVE_INFINITY,
+    rate: { down: rate.down ?? Number.POSITIVE_INFINITY, up: rate.up ?? Number.POSITIVE_INFINITY },
     factor: allow ? factor : 0,
     words: allow ? words : 'not allowed to borrow',
   };

@@ -99,7 +99,7 @@ export class FetchConnection implements Carried, ExchangeHost {
   }
 
   gate(pass: (bytes: Bytes) => void): Gate {
-    return this.#borrower.gate(pass);
+    return this.#borrower.flows.down.gate(pass);
   }
 
   hasRoom({ response }: FetchExchange): boolean {
@@ -114,7 +114,7 @@ export class FetchConnection implements Carried, ExchangeHost {
 
   carried(bytes: Bytes): void {
     this.#watch?.moved();
-    this.#borrower.carried(bytes);
+    this.#borrower.flows.down.carried(bytes);
   }
 
   refused(error: LinepoolError): void {

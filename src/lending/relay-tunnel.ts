@@ -19,6 +19,7 @@ import type { Borrower, Carried } from './borrower.ts';
 import { Carriage, type Sink } from './carriage.ts';
 import { IdleWatch } from './idle-watch.ts';
 import type { LeaseAccount } from './lease-account.ts';
+import type { Directions } from './policy.ts';
 import { admitted, type RelayOptions } from './relay.ts';
 
 type State =
@@ -94,25 +95,30 @@ export class Tunnel implements Carried {
         this.cut(new LinepoolError('response_timeout', 'The tunnel was silent for too long.')),
       ),
     );
-    const up = this.#stack.use(this.#carriage(this.#socket, origin, account, idle));
-    const down = this.#stack.use(this.#carriage(origin, this.#socket, account, idle));
+    const up = this.#stack.use(this.#carriage('up', account, { from: this.#socket, to: origin, idle }));
+    const down = this.#stack.use(this.#carriage('down', account, { from: origin, to: this.#socket, idle }));
     this.#state = { kind: 'open', origin, up, down };
     this.#socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
     up.push(head);
-    flow(this.#socket, up, down);
-    flow(origin, down, up);
+    reading(this.#socket, up, down);
+    reading(origin, down, up);
   }
 
-  #carriage(from: Duplex, to: Duplex, account: LeaseAccount, idle: IdleWatch): Carriage {
+  #carriage(
+    direction: keyof Directions<unknown>,
+    account: LeaseAccount,
+    { from, to, idle }: { readonly from: Duplex; readonly to: Duplex; readonly idle: IdleWatch },
+  ): Carriage {
+    const flow = this.#borrower.flows[direction];
     return new Carriage({
-      gate: (pass) => this.#borrower.gate(pass),
+      gate: (pass) => flow.gate(pass),
       account,
       source: from,
       clock: this.#relay.clock,
       sink: socketSink(to, this.#relay.bufferBytes),
       carried: (bytes) => {
         idle.moved();
-        this.#borrower.carried(bytes);
+        flow.carried(bytes);
       },
     });
   }
@@ -137,7 +143,7 @@ export class Tunnel implements Carried {
 }
 
 /** Reads the socket into one carriage; its room to be written to matters to the other. */
-function flow(socket: Duplex, into: Carriage, outOf: Carriage): void {
+function reading(socket: Duplex, into: Carriage, outOf: Carriage): void {
   socket.on('data', (chunk: Buffer) => into.push(chunk));
   socket.on('end', () => into.end());
   socket.on('drain', () => outOf.drained());

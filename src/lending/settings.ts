@@ -37,6 +37,7 @@ export interface NeighbourSettings {
   readonly allow?: boolean | undefined;
   readonly weight?: number | undefined;
   readonly rate?: BytesPerSecond | undefined;
+  readonly rate_up?: BytesPerSecond | undefined;
   readonly quota_day?: Bytes | undefined;
   readonly quota_month?: Bytes | undefined;
 }
@@ -103,6 +104,7 @@ const NEIGHBOUR_CHECKS: Readonly<Record<NeighbourKey, Check>> = {
   allow: trueOrFalse,
   weight,
   rate,
+  rate_up: rate,
   quota_day: size,
   quota_month: size,
 };
@@ -166,12 +168,13 @@ function complaint(
 const termsOf = ({
   allow,
   weight: heavy,
-  rate: most,
+  rate: down,
+  rate_up: up,
   quota_day,
   quota_month,
 }: NeighbourSettings): NeighbourTerms => ({
   allow: allow ?? USUAL_TERMS.allow,
   weight: heavy ?? USUAL_TERMS.weight,
-  rate: most,
+  rate: { down, up },
   quota: { day: quota_day, month: quota_month },
 });

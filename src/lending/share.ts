@@ -8,6 +8,7 @@
  * a while. It must never give more than policy allows, nor more than the household leaves, nor guess a line's rate.
  */
 import type { BytesPerSecond, Milliseconds } from '../core/units.ts';
+import { PLAUSIBLE_MAX } from './counters.ts';
 import type { Directions } from './policy.ts';
 
 /** The household's demand counts for so long after it was seen: it comes in bursts. */
@@ -28,6 +29,8 @@ const RISE_LEAST = 0.05;
 export const UNMEASURED = 0.25;
 /** What comes down costs so much going up, in acknowledgements and requests: where up is short, down is too. */
 export const UP_COST = 0.05;
+/** Of what may go up, so much at least is for what borrowers send, however much comes down for them. */
+export const UP_LEAST = 0.1;
 /** Less is not worth a request. */
 export const LENT_LEAST: BytesPerSecond = 8_192;
 
@@ -76,8 +79,8 @@ interface DirectionState {
 export interface ShareState {
   readonly at: Milliseconds;
   readonly directions: Directions<DirectionState>;
-  /** For all borrowers together, both directions counted as one. */
-  readonly total: BytesPerSecond;
+  /** For all borrowers together. Up: acknowledgements of what comes down are in it. */
+  readonly lent: Directions<BytesPerSecond>;
   /** Less than policy allows is lent because of the household. */
   readonly yielding: boolean;
   readonly unmeasured: boolean;
@@ -89,7 +92,7 @@ const BEGINNING: DirectionState = { granted: 0, wanted: false, seen: [], growing
 export const NEW_SHARE: ShareState = {
   at: Number.NEGATIVE_INFINITY,
   directions: { down: BEGINNING, up: BEGINNING },
-  total: 0,
+  lent: { down: 0, up: 0 },
   yielding: false,
   unmeasured: false,
 };
@@ -103,17 +106,25 @@ export function shareStep(
   const elapsed = at - state.at;
   const down = directionStep(state.directions.down, at, elapsed, measured.down);
   const up = directionStep(state.directions.up, at, elapsed, measured.up);
-  const total = Math.min(down.granted, up.granted / UP_COST);
-  const allowed = Math.min(measured.down.lendable, measured.up.lendable / UP_COST);
+  const total = Math.min(down.granted, ackedBy(up.granted));
+  const allowed = Math.min(measured.down.lendable, ackedBy(measured.up.lendable));
   const lent = total < LENT_LEAST && total < allowed ? 0 : total;
   return {
     at,
     directions: { down, up },
-    total: lent,
+    // What sends needs its answers: where nothing comes down, nothing goes up.
+    lent: { down: lent, up: lent > 0 ? up.granted : 0 },
     yielding: down.wanted || (up.wanted && lent < allowed),
     unmeasured: measured.down.own === undefined || measured.up.own === undefined,
   };
 }
+
+/** How much may come down where so much may go up. */
+const ackedBy = (up: BytesPerSecond): BytesPerSecond => (up * (1 - UP_LEAST)) / UP_COST;
+
+/** What borrowers may send, of what may go up, while so much comes down for them. */
+export const sendable = (up: BytesPerSecond, comingDown: BytesPerSecond): BytesPerSecond =>
+  Math.min(PLAUSIBLE_MAX, Math.max(up * UP_LEAST, up - comingDown * UP_COST));
 
 function directionStep(
   state: DirectionState,

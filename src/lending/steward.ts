@@ -204,9 +204,9 @@ export class Steward implements AsyncDisposable {
       {
         at: clock.now(),
         interfaces: watch.counters(),
-        lentBytes: lender.status().bytesCarried,
+        lentBytes: lender.status().carried,
         ownBytes: ownBytes(),
-        lentRate: lender.isActive ? this.#share.total : 0,
+        lentRate: lender.isActive ? this.#share.lent.down : 0,
       },
       { linkOnLine: this.#goesTwice() },
     );
@@ -330,7 +330,7 @@ function lentOf(
   terms: Lent['terms'],
 ): Lent {
   const because = (reason: ShareReason, words: string): Lent => ({
-    total: share.total,
+    rate: share.lent,
     reason,
     words,
     terms,

@@ -15,7 +15,7 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { checkLeaksOfEach } from '../support/leaks.ts';
 import { startTestOrigin } from '../support/origin.ts';
 import { until } from '../support/until.ts';
-import { codeOf, fetchText, OFF, ON, startLentLine, termed } from './lent-line.ts';
+import { codeOf, fetchText, lentAt, OFF, ON, startLentLine, termed } from './lent-line.ts';
 
 checkLeaksOfEach();
 
@@ -33,7 +33,7 @@ test('offers follow policy, the line, and who borrows', async () => {
   });
   assert.deepEqual(lender.offer(first.neighbour), NO_OFFER);
   assert.equal(lender.status().reason, 'off');
-  lender.setLent({ ...ON, total: 4_000_000 });
+  lender.setLent(lentAt(4_000_000));
   assert.deepEqual(rates(), [4_000_000, 4_000_000]);
   assert.equal(lender.status().reason, 'lending');
   assert.equal(changes, 1);
@@ -143,16 +143,14 @@ test('between two real households: tunnel and fetch over the link, and parting e
 
 test('a neighbour that may not borrow is offered nothing and refused, with the reason, while others go on', async () => {
   await using origin = await startTestOrigin({ faults: [{ kind: 'stall', afterBytes: 10 }] });
-  await using line = await startLentLine({ lent: { ...ON, total: 1_000_000 } });
+  await using line = await startLentLine({ lent: lentAt(1_000_000) });
   const { lender } = line;
   const [first, second] = line.borrowers;
   await using held = await first.connect();
   held.send(fetchText(origin.url('/file/1000'), '0-999', await first.lease(origin.url(''))));
   await until('it is carried', () => lender.status().bytesCarried > 0);
   const cut = held.ended;
-  lender.setLent(
-    termed({ ...ON, total: 1_000_000 }, first.neighbour.id, { allowed: false, words: 'not allowed' }),
-  );
+  lender.setLent(termed(lentAt(1_000_000), first.neighbour.id, { allowed: false, words: 'not allowed' }));
   await cut;
   assert.deepEqual(lender.offer(first.neighbour), NO_OFFER);
   await until('the other has all', () => lender.offer(second.neighbour).bytesPerSecond === 1_000_000);
@@ -165,10 +163,10 @@ test('a neighbour that may not borrow is offered nothing and refused, with the r
 test('weights and ceilings: each is offered what it can count on, and held to it', async () => {
   await using origin = await startTestOrigin();
   const total = 4_000_000;
-  await using line = await startLentLine({ lent: { ...ON, total } });
+  await using line = await startLentLine({ lent: lentAt(total) });
   const { lender } = line;
   const [first, second] = line.borrowers;
-  const heavy = termed({ ...ON, total }, second.neighbour.id, { weight: 3 });
+  const heavy = termed(lentAt(total), second.neighbour.id, { weight: 3 });
   lender.setLent(heavy);
   using _ = systemClock.every(50, () => lender.setLent(heavy));
   const carried = async (borrower: typeof first): Promise<Buffer> => {

@@ -19,9 +19,17 @@ import { type RawMessage, RawPeer } from '../support/raw-client.ts';
 export const LENDER_ID = 'lender';
 /** Faster than any test needs. */
 export const FAST = 1e9;
-const TERMS: Terms = { allowed: true, weight: 1, rate: Infinity, factor: 1, words: '' };
-export const ON: Lent = { total: FAST, reason: 'lending', words: '', terms: () => TERMS };
-export const OFF: Lent = { ...ON, total: 0, reason: 'off', words: 'lending is off' };
+const TERMS: Terms = {
+  allowed: true,
+  weight: 1,
+  rate: { down: Infinity, up: Infinity },
+  factor: 1,
+  words: '',
+};
+export const ON: Lent = { rate: { down: FAST, up: FAST }, reason: 'lending', words: '', terms: () => TERMS };
+export const OFF: Lent = { ...ON, rate: { down: 0, up: 0 }, reason: 'off', words: 'lending is off' };
+/** So much of either direction. */
+export const lentAt = (rate: number): Lent => ({ ...ON, rate: { down: rate, up: rate } });
 /** With these terms for that neighbour. */
 export const termed = (lent: Lent, neighbour: string, change: Partial<Terms>): Lent => ({
   ...lent,
@@ -115,8 +123,7 @@ async function startBorrower(
     socket.on('error', () => socket.destroy());
     socket.once('close', () => sockets.delete(socket));
   });
-    formerKeys: [],
-  server.on('request', (request, response) => lender.request(neighbour, request, response));
+  formerKeys: [], server.on('request', (request, response) => lender.request(neighbour, request, response));
   server.on('connect', (request, socket, head) => lender.connect(neighbour, request, socket, head));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -24,6 +24,7 @@ class Line {
   rx = 2n ** 32n - 1_000_000n;
   tx = 0n;
   lent = 0;
+  lentUp = 0;
   own = 0;
   name: string | undefined = 'wan';
   readonly linkOnLine: boolean;
@@ -41,7 +42,12 @@ class Line {
   }
 
   take(other: Partial<Reading>): MeterState {
-    const reading = { at: this.at, lentBytes: this.lent, ownBytes: this.own, lentRate: this.rate };
+    const reading = {
+      at: this.at,
+      lentBytes: { down: this.lent, up: this.lentUp },
+      ownBytes: this.own,
+      lentRate: this.rate,
+    };
     this.state = meterStep(
       this.state,
       { ...reading, interfaces: undefined, ...other },
@@ -132,6 +138,20 @@ test('over one interface for both, what goes to the borrower is not the househol
   for (let i = 0; i < 10; i += 1) line.step(0, 500_000);
   const { measured } = line.state;
   assert.ok(measured.kind === 'rates' && measured.own.up === 0 && measured.total.up > 5_000_000);
+});
+
+test('what borrowers send is not the household’s, nor what acknowledges it; what the household sends is', () => {
+  const line = new Line();
+  const upload = (lent: number, own: number): { readonly down: number; readonly up: number } => {
+    line.lentUp += lent;
+    line.tx += BigInt(Math.round(lent * WIRE_OVERHEAD + own));
+    line.step(Math.round(lent * ACK_SHARE), 0);
+    const { measured } = line.state;
+    return measured.kind === 'rates' ? measured.own : { down: Number.NaN, up: Number.NaN };
+  };
+  for (let i = 0; i < 20; i += 1) assert.deepEqual(upload(50_000, 0), { down: 0, up: 0 });
+  for (let i = 0; i < 6; i += 1) upload(50_000, 50_000);
+  assert.ok(upload(50_000, 50_000).up > 400_000);
 });
 
 test('a line is learnt by what it has carried for a second, each direction by itself', () => {

@@ -105,7 +105,7 @@ test('a pause holds until its end, or for good; off holds before all', () => {
 
 test('terms of a neighbour: allow, weight, ceiling and quota of its own', () => {
   const quota = { day: 10 * GIB, month: undefined };
-  const terms = { allow: true, weight: 3, rate: 500, quota };
+  const terms = { allow: true, weight: 3, rate: { down: 500, up: undefined }, quota };
   const neighbours = new Map([
     ['a', terms],
     ['b', { ...USUAL_TERMS, allow: false }],
@@ -113,10 +113,16 @@ test('terms of a neighbour: allow, weight, ceiling and quota of its own', () => 
   const { terms: of } = allowance({ neighbours }, at(12), { of: { day: 9 * GIB, month: 9 * GIB } });
   assert.deepEqual(
     { ...of('a'), words: '' },
-    { allowed: true, weight: 3, rate: 500, factor: 0.25, words: '' },
+    { allowed: true, weight: 3, rate: { down: 500, up: Infinity }, factor: 0.25, words: '' },
   );
   assert.deepEqual([of('b').allowed, of('b').factor], [false, 0]);
-  assert.deepEqual(of('c'), { allowed: true, weight: 1, rate: Infinity, factor: 1, words: '' });
+  assert.deepEqual(of('c'), {
+    allowed: true,
+    weight: 1,
+    rate: { down: Infinity, up: Infinity },
+    factor: 1,
+    words: '',
+  });
   const spent = allowance({ neighbours }, at(12), { of: { day: 10 * GIB, month: 0 } }).terms('a');
   assert.deepEqual([spent.allowed, spent.factor], [false, 0]);
 });

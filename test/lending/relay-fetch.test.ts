@@ -11,7 +11,7 @@ import { startTestOrigin } from '../support/origin.ts';
 import { header } from '../support/raw-client.ts';
 import { RawOrigin } from '../support/raw-origin.ts';
 import { until } from '../support/until.ts';
-import { codeOf, fetchText, ON, startLentLine } from './lent-line.ts';
+import { codeOf, fetchText, lentAt, startLentLine } from './lent-line.ts';
 
 checkLeaksOfEach();
 
@@ -557,7 +557,7 @@ test('switching lending off cuts a fetch under way before the call returns', asy
   await using peer = await borrower.connect();
   peer.send(fetchText(origin.url(FILE), '0-9999999', await borrower.lease(origin.url(''))));
   await peer.bytes(2_000);
-  line.lender.setLent({ ...ON, total: 0 });
+  line.lender.setLent(lentAt(0));
   const [socket] = borrower.sockets;
   assert.equal(socket?.destroyed ?? true, true);
   await peer.ended;

@@ -7,13 +7,14 @@ import { test } from 'node:test';
 import { connect as tlsConnect } from 'node:tls';
 import { KIB, MIB } from '../../src/core/units.ts';
 import { isPattern, patternAt } from '../../src/demo/pattern.ts';
+import { burstOf } from '../../src/lending/token-bucket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { checkLeaksOfEach } from '../support/leaks.ts';
 import { startTestOrigin } from '../support/origin.ts';
 import type { RawPeer } from '../support/raw-client.ts';
 import { RawOrigin } from '../support/raw-origin.ts';
 import { until } from '../support/until.ts';
-import { codeOf, connectText, type LentLine, OFF, ON, startLentLine } from './lent-line.ts';
+import { codeOf, connectText, type LentLine, lentAt, OFF, ON, startLentLine } from './lent-line.ts';
 
 checkLeaksOfEach();
 
@@ -106,7 +107,7 @@ test('what waits for its rate still arrives when both sides have said that they 
     peer.end();
     await peer.ended;
   });
-  await using line = await startLentLine({ lent: { ...ON, total: 400_000 } });
+  await using line = await startLentLine({ lent: lentAt(400_000) });
   await using peer = await tunnel(line, origin.port);
   peer.send(Buffer.from(patternAt(0, 200_000))).end();
   const there = await origin.peer();
@@ -114,6 +115,23 @@ test('what waits for its rate still arrives when both sides have said that they 
   assert.equal(got.length, 200_000);
   assert.ok(isPattern(got, 0));
   assert.equal(there.error, undefined);
+});
+
+test('each direction has its rate: what is sent is held to that up, and what comes is not', async () => {
+  await using origin = await RawOrigin.open(async (peer) => {
+    await peer.ended;
+    peer.send(Buffer.from(patternAt(0, 800_000))).end();
+  });
+  await using line = await startLentLine({ lent: { ...ON, rate: { down: ON.rate.down, up: 400_000 } } });
+  await using peer = await tunnel(line, origin.port);
+  const began = performance.now();
+  peer.send(Buffer.alloc(200_000)).end();
+  await (await origin.peer()).ended;
+  const sentMs = performance.now() - began;
+  // Later than this on a busy machine, but never sooner: a burst is all that may come at once.
+  assert.ok(sentMs >= ((200_000 - burstOf(400_000)) / 400_000) * 1_000 * 0.95, `${sentMs} ms`);
+  assert.equal((await peer.rest()).length, 800_000);
+  assert.deepEqual(line.lender.status().carried, { down: 800_000, up: 200_000 });
 });
 
 test('switching lending off refuses a tunnel that is only being opened', async () => {
@@ -383,7 +401,7 @@ test('a change of rate holds for what runs; two borrowers get the same, whatever
   await using line = await startLentLine();
   const { lender } = line;
   const rate = 4_000_000;
-  lender.setLent({ ...ON, total: rate });
+  lender.setLent(lentAt(rate));
   await using stack = new AsyncDisposableStack();
   const open = async (borrower: 0 | 1): Promise<void> => {
     const peer = stack.use(await tunnel(line, origin.port, { maxBytes: 4096 * MIB, borrower }));

@@ -8,9 +8,11 @@ import {
   NEW_SHARE,
   RAMP_MS,
   type ShareState,
+  sendable,
   shareStep,
   UNMEASURED,
   UP_COST,
+  UP_LEAST,
 } from '../../src/lending/share.ts';
 
 const STEP_MS = 100;
@@ -36,13 +38,13 @@ class Sharing {
   ): number {
     this.at += STEP_MS;
     this.state = shareStep(this.state, this.at, { down: { line, own, lendable }, up });
-    return this.state.total;
+    return this.state.lent.down;
   }
 
   /** For so long; the last total. */
   run(ms: number, own: number, options: Parameters<Sharing['step']>[1] = {}): number {
     for (let left = ms; left > 0; left -= STEP_MS) this.step(own, options);
-    return this.state.total;
+    return this.state.lent.down;
   }
 }
 
@@ -72,7 +74,7 @@ test('a household that takes whatever it is left has the whole line after three 
 test('after the demand has ended it is back at the ceiling within 3 s, and not before it has been gone for a while', () => {
   const sharing = new Sharing();
   sharing.run(2_000, LINE);
-  assert.equal(sharing.state.total, 0);
+  assert.equal(sharing.state.lent.down, 0);
   assert.equal(sharing.run(HOLD_MS - STEP_MS, 0), 0);
   assert.equal(sharing.state.yielding, true);
   sharing.step(0);
@@ -108,13 +110,31 @@ test('where the way up is wanted by the household, less comes down', () => {
   assert.equal(sharing.run(1_000, 0, { up: { ...up, own: 600_000 } }), 0);
 });
 
+test('what borrowers send is held to what may go up, and yields to what the household sends', () => {
+  const sharing = new Sharing();
+  const up = { line: 600_000, lendable: 300_000 };
+  sharing.run(1_000, 0, { up: { ...up, own: 0 } });
+  assert.equal(sharing.state.lent.up, 300_000);
+  sharing.step(0, { up: { ...up, own: 250_000 } });
+  assert.equal(sharing.state.lent.up, 100_000);
+  sharing.step(0, { up: { ...up, own: 600_000 } });
+  assert.deepEqual(sharing.state.lent, { down: 0, up: 0 });
+});
+
+test('of what may go up, acknowledgements go first, but something is always left to be sent', () => {
+  assert.equal(sendable(300_000, 0), 300_000);
+  assert.equal(sendable(300_000, 2_000_000), 300_000 - 2_000_000 * UP_COST);
+  assert.equal(sendable(300_000, 6_000_000), 300_000 * UP_LEAST);
+  assert.ok(Number.isFinite(sendable(Number.POSITIVE_INFINITY, 0)));
+});
+
 test('a line that is not known: a ceiling is lent while the household wants little', () => {
   const sharing = new Sharing();
   const measured = { line: undefined, lendable: 1_000_000 };
   const step = (own: number) => {
     sharing.at += STEP_MS;
     sharing.state = shareStep(sharing.state, sharing.at, { down: { ...measured, own }, up: UP });
-    return sharing.state.total;
+    return sharing.state.lent.down;
   };
   assert.equal(step(0), 1_000_000);
   assert.equal(step(900_000), 0);
@@ -135,7 +155,7 @@ test('never over policy, and the household first, whatever the traffic', () => {
       const sharing = new Sharing();
       const upLine = LINE / 10;
       for (const { own, ownUp, allowed } of steps) {
-        const up = { line: upLine, own: ownUp * upLine, lendable: upLine };
+        const up = { line: upLine, own: ownUp * upLine, lendable: allowed * upLine };
         const total = sharing.step(own === undefined ? undefined : own * LINE, {
           lendable: allowed * LINE,
           up,
@@ -143,7 +163,12 @@ test('never over policy, and the household first, whatever the traffic', () => {
         assert.ok(total >= 0 && total <= allowed * LINE);
         if (own !== undefined && own > CHATTER) assert.ok(total <= Math.max(0, LINE * (1 - own)));
         if (own === undefined) assert.ok(total <= LINE * UNMEASURED);
-        if (ownUp > CHATTER) assert.ok(total <= Math.max(0, upLine * (1 - ownUp)) / UP_COST);
+        const upLeft = ownUp > CHATTER ? Math.max(0, upLine * (1 - ownUp)) : upLine;
+        assert.ok(total <= Math.min(upLeft, allowed * upLine) / UP_COST);
+        assert.ok(sharing.state.lent.up <= Math.min(upLeft, allowed * upLine));
+        // What comes down is acknowledged, and what is sent besides: together no more than may go up.
+        const sent = sendable(sharing.state.lent.up, total);
+        assert.ok(sent + total * UP_COST <= sharing.state.lent.up + 1e-6);
       }
     }),
   );
