@@ -4,7 +4,7 @@
  *
  * An entry must never hold a path, a query, a header, a byte of what was carried, or which client of a household it was for.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { HouseholdId } from '../neighbours/household-id.ts';
@@ -33,7 +33,7 @@ const jws = (most: number) =>
     .regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+$/, 'is not a compact JWS');
 const householdId = z.string().regex(/^(?:[A-Z2-7]{7}-){7}[A-Z2-7]{7}$/, 'is not a household id');
 const publicKey = z.base64url().min(1).max(128);
-const leaseId = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, 'is not the id of a lease');
+export const leaseId = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/, 'is not the id of a lease');
 const role = z.enum(['borrower', 'lender']);
 const count = z.int().min(0);
 const sha256 = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'is not a SHA-256 in base64url');
@@ -105,21 +105,33 @@ export interface Entry {
 /** What the hash of the first entry is computed from. */
 export const HASH_BEFORE_FIRST: Uint8Array = new Uint8Array(32);
 
-/** The canonical text: JSON without white space, `seq`, `at` and `kind` first, then the fields in the order of `FIELDS`. */
+/**
+ * The canonical text: JSON without white space, `seq`, `at` and `kind` first, then the fields in the order of `FIELDS`. Content that is as
+ * `FIELDS` says holds nothing that JSON would escape.
+ */
 export function canonicalText(seq: number, at: Milliseconds, content: Content): string {
   const named = content as unknown as Readonly<Record<string, unknown>>;
   let text = `{"seq":${seq},"at":${at},"kind":"${content.kind}"`;
-  for (const name of FIELD_NAMES.get(content.kind) ?? []) text += `,"${name}":${JSON.stringify(named[name])}`;
+  for (const [name, prefix] of MEMBERS.get(content.kind) ?? []) {
+    const value = named[name];
+    text += typeof value === 'string' ? `${prefix}"${value}"` : prefix + String(value);
+  }
   return `${text}}`;
 }
 
-const FIELD_NAMES: ReadonlyMap<Kind, readonly string[]> = new Map(
-  KINDS.map((kind) => [kind, Object.keys(FIELDS[kind].shape)]),
+/** The names of the fields of each kind, and as they stand in the text. */
+const MEMBERS: ReadonlyMap<Kind, readonly (readonly [string, string])[]> = new Map(
+  KINDS.map((kind) => [kind, Object.keys(FIELDS[kind].shape).map((name) => [name, `,"${name}":`] as const)]),
 );
+
+const HASH_BYTES = HASH_BEFORE_FIRST.length;
 
 /** SHA-256 of the 32 bytes of the hash before, followed by the canonical text in UTF-8. */
 export function chainHash(before: Uint8Array, text: string): Uint8Array {
-  return createHash('sha256').update(before).update(text).digest();
+  const input = Buffer.allocUnsafe(HASH_BYTES + Buffer.byteLength(text));
+  input.set(before.length === HASH_BYTES ? before : HASH_BEFORE_FIRST);
+  input.write(text, HASH_BYTES);
+  return hash('sha256', input, 'buffer');
 }
 
 /** What a lease has carried, as far as the ledger has it on record. */

@@ -28,16 +28,6 @@ const Header = z.strictObject({
 });
 export type ExportHeader = z.output<typeof Header>;
 
-const hash = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
-const Line = z.union([
-  z.strictObject({
-    entry: z.looseObject({ seq: z.int().min(1), at: z.int().min(0), kind: z.enum(KINDS as [string]) }),
-    hash,
-  }),
-  z.strictObject({ removed: z.int().min(1), hash }),
-  z.strictObject({ head: z.string().max(4096) }),
-]);
-
 /** Whether the file begins as an export does. @throws LinepoolError `ledger_unreadable` */
 export async function isExport(file: string): Promise<boolean> {
   try {
@@ -132,27 +122,26 @@ async function* linesOf(handle: FileHandle): AsyncGenerator<string, undefined> {
 
 type LineRead = Exclude<Item, { kind: 'unreadable' }> | { readonly kind: 'head'; readonly token: string };
 
-/** Undefined when the line is not written exactly as an export writes it. */
+/** Undefined when the line is not written exactly as an export writes it, which makes looser readings of its parts do. */
 function readLine(line: string): LineRead | undefined {
-  const parsed = Line.safeParse(jsonOf(line));
-  if (!parsed.success) return undefined;
-  const read = parsed.data;
-  if ('head' in read) {
-    return line === headLine(read.head) ? { kind: 'head', token: read.head } : undefined;
+  const { head, removed, entry, hash } = (jsonOf(line) ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof head === 'string') return line === headLine(head) ? { kind: 'head', token: head } : undefined;
+  if (typeof hash !== 'string') return undefined;
+  const digest = Buffer.from(hash, 'base64url');
+  if (isCount(removed)) {
+    return line === removedLine(removed, digest) ? { kind: 'gap', seq: removed, hash: digest } : undefined;
   }
-  const digest = Buffer.from(read.hash, 'base64url');
-  if ('removed' in read) {
-    return line === removedLine(read.removed, digest)
-      ? { kind: 'gap', seq: read.removed, hash: digest }
-      : undefined;
-  }
-  const { seq, at, kind, ...rest } = read.entry;
-  const fields = FIELDS[kind as keyof typeof FIELDS].safeParse(rest);
-  if (!fields.success) return undefined;
-  const content = { kind, ...fields.data } as Content;
-  const entry = { seq, at, content, hash: digest };
-  return line === entryLine(canonicalText(seq, at, content), digest) ? { kind: 'entry', entry } : undefined;
+  if (typeof entry !== 'object' || entry === null) return undefined;
+  const { seq, at, kind, ...rest } = entry as Readonly<Record<string, unknown>>;
+  const named = KINDS.find((one) => one === kind);
+  const fields = named && FIELDS[named].safeParse(rest);
+  if (!isCount(seq) || !isCount(at) || fields?.success !== true) return undefined;
+  const content = { kind: named, ...fields.data } as Content;
+  if (line !== entryLine(canonicalText(seq, at, content), digest)) return undefined;
+  return { kind: 'entry', entry: { seq, at, content, hash: digest } };
 }
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 export const headerLine = (header: ExportHeader): string => JSON.stringify(header);
 const base64url = (digest: Uint8Array): string => Buffer.from(digest).toString('base64url');

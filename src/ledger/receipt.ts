@@ -79,12 +79,23 @@ export function readReceipt(token: string, publicKey: KeyObject): Receipt {
   return receipt;
 }
 
+/** A payload as `receiptPayload` writes it, read without JSON: verify reads them by the million. */
+const USUAL =
+  /^\{"iss":"([\w-]{1,128})","aud":"([\w-]{1,128})","lea":"([\w-]{16,64})","byt":(0|[1-9]\d{0,15}),"iat":(0|[1-9]\d{0,11}),"end":(true|false)\}$/;
+
 /** The same without its signature checked. @throws LinepoolError `receipt_invalid` */
 export function parseReceipt(token: string): Receipt {
   const parts = openJws(token);
   if (parts === undefined) throw new LinepoolError('receipt_invalid', 'It is not a compact JWS.');
   if (parts.header !== RECEIPT_HEADER)
     throw new LinepoolError('receipt_invalid', `Its header is not ${RECEIPT_HEADER}.`);
+  const quick = USUAL.exec(parts.payload);
+  if (quick !== null) {
+    const [, borrower = '', lender = '', lease = '', byt, iat, end] = quick;
+    const numbers = { total: Number(byt), issuedAt: Number(iat) * 1000 };
+    if (Number.isSafeInteger(numbers.total))
+      return { borrower, lender, lease, ...numbers, last: end === 'true' };
+  }
   let raw: unknown;
   try {
     raw = JSON.parse(parts.payload);

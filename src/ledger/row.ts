@@ -4,7 +4,16 @@
  * any other token is kept whole. docs/ledger.md has the layout. Pure.
  */
 import { idOfPublicKey } from '../neighbours/household-id.ts';
-import { type Content, type ContentOf, type Entry, FIELDS, KINDS, type Kind, type Role } from './entry.ts';
+import {
+  type Content,
+  type ContentOf,
+  type Entry,
+  FIELDS,
+  KINDS,
+  type Kind,
+  leaseId,
+  type Role,
+} from './entry.ts';
 import { closeJws, openJws } from './jws.ts';
 import { parseReceipt, RECEIPT_HEADER, type Receipt, receiptPayload } from './receipt.ts';
 import { LEASE_HEADER_TEXT, type LeaseTerms, leasePayload, leaseTerms, partiesOf } from './terms.ts';
@@ -143,13 +152,15 @@ function unpackLease(
   if (body[0] === WHOLE) {
     const token = textOf(body, 2);
     const terms = leaseTerms(token);
+    const parsed = FIELDS.lease.safeParse({ role, neighbour, token });
     // The id is what leases are looked up by: it must be that of the token.
-    if (terms?.id !== id) return undefined;
-    return { content: { kind: 'lease', role, neighbour, token }, terms };
+    if (!parsed.success || terms?.id !== id) return undefined;
+    return { content: { kind: 'lease', ...parsed.data }, terms };
   }
   const numbers = jsonArray(textOf(body, 2 + SIGNATURE_BYTES));
   const [origin, maxBytes, issued, expires] = numbers ?? [];
-  if (body[0] !== COMPACT || id === null || typeof origin !== 'string') return undefined;
+  if (body[0] !== COMPACT || !leaseId.safeParse(id).success || id === null || typeof origin !== 'string')
+    return undefined;
   if (!isCount(maxBytes) || !isCount(issued) || !isCount(expires)) return undefined;
   const terms: LeaseTerms = {
     id,
@@ -202,15 +213,14 @@ function unpackReceipt(
     issuedAt: issued * 1000,
     last: last === 1,
   };
-  const payload = receiptPayload(receipt);
-  const input = closeJws({ header: RECEIPT_HEADER, payload, signature: NO_BYTES });
+  const input = `${RECEIPT_PREFIX}${Buffer.from(receiptPayload(receipt)).toString('base64url')}.`;
   const token = (from: number): string =>
     input + Buffer.from(body.subarray(from, from + SIGNATURE_BYTES)).toString('base64url');
   const lender = body[0] === COMPACT ? token(1 + SIGNATURE_BYTES) : null;
   return { content: { ...about, borrower: token(1), lender }, receipt };
 }
 
-const NO_BYTES = new Uint8Array(0);
+const RECEIPT_PREFIX = `${Buffer.from(RECEIPT_HEADER).toString('base64url')}.`;
 
 /** Those whose body is a JSON array of their fields. */
 function unpackPlain(

@@ -7,7 +7,7 @@ import { LinepoolError } from '../core/errors.ts';
 import type { Item } from './chain.ts';
 import { isExport, readExport } from './export-read.ts';
 import { LedgerFile } from './file.ts';
-import { PRUNED_ROW, type RecordedLease, type References, type Row, unpack } from './row.ts';
+import { PRUNED_ROW, type ReadEntry, type RecordedLease, type References, type Row, unpack } from './row.ts';
 
 export interface Source extends AsyncDisposable {
   /** What an export says of itself beside its entries, to be compared with them. */
@@ -45,6 +45,17 @@ export function openFile(path: string): Source {
   } catch (error) {
     file[Symbol.dispose]();
     throw new LinepoolError('ledger_unreadable', `${path}: ${(error as Error).message}.`, { cause: error });
+  }
+}
+
+/** The entries alone, what retention removed left out. @throws LinepoolError `ledger_wrong` at one that can't be read */
+export async function* readEntries(source: Source): AsyncGenerator<ReadEntry> {
+  for await (const items of source.items()) {
+    for (const item of items) {
+      if (item.kind === 'unreadable')
+        throw new LinepoolError('ledger_wrong', `Entry ${item.seq}: ${item.why}.`);
+      if (item.kind === 'entry') yield item.entry;
+    }
   }
 }
 
