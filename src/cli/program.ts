@@ -9,6 +9,7 @@ import { LinepoolError } from '../core/errors.ts';
 import { failureOf } from './failure.ts';
 import type { GetFlags } from './get/options.ts';
 import type { OpenEngine } from './get/seam.ts';
+import { addLedgerCommands } from './ledger-commands.ts';
 import { addLendCommands } from './lend-commands.ts';
 import { addOriginCommands } from './origin-commands.ts';
 import type { PlaceFlags } from './places.ts';
@@ -69,6 +70,7 @@ function buildProgram(rooms: Rooms, clock: Clock): Command {
   addReadingCommands(program, clock);
   addSteeringCommands(program);
   addLendCommands(program, withJson, print);
+  addLedgerCommands(program, withJson, print, clock);
   addTrustCommand(program, withJson);
   addOriginCommands(program, withJson, print, clock);
   addConfigCommands(program);

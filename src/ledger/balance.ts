@@ -29,11 +29,16 @@ interface LeaseTotal {
  * Since then (0: in all there is); in the order in which the neighbours first appear.
  * @throws LinepoolError `ledger_wrong` at an entry that can't be read
  */
-export async function balance(source: Source, since: Milliseconds = 0): Promise<readonly Balance[]> {
+export async function balance(
+  source: Source,
+  since: Milliseconds = 0,
+  onProgress?: (entries: number) => void,
+): Promise<readonly Balance[]> {
   const leases = new Map<string, LeaseTotal>();
   /** The name of a lease may come again, in another lease, once its time is up. */
   const done: LeaseTotal[] = [];
-  for await (const { at, content, receipt } of readEntries(source)) {
+  for await (const { seq, at, content, receipt } of readEntries(source)) {
+    onProgress?.(seq);
     if (content.kind !== 'lease' && content.kind !== 'receipt') continue;
     const { role, neighbour } = content;
     if (content.kind === 'receipt') {

@@ -51,11 +51,16 @@ interface Candidate {
  * In the order of the leases.
  * @throws LinepoolError `ledger_wrong` at an entry that can't be read
  */
-export async function explain(source: Source, question: Question): Promise<readonly Explanation[]> {
+export async function explain(
+  source: Source,
+  question: Question,
+  onProgress?: (entries: number) => void,
+): Promise<readonly Explanation[]> {
   const address = canonicalAddress(question.address);
   const all: Candidate[] = [];
   const current = new Map<string, Candidate>();
   for await (const { seq, at, content, terms: known } of readEntries(source)) {
+    onProgress?.(seq);
     if (content.kind === 'lease' && content.role === 'lender') {
       const terms = known ?? leaseTerms(content.token);
       const key = `${content.neighbour} ${terms?.id ?? ''}`;

@@ -35,9 +35,9 @@ export async function isExport(file: string): Promise<boolean> {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(1), 0, 1, 0);
     return bytesRead === 1 && buffer.toString('latin1') === '{';
   } catch (error) {
-    throw new LinepoolError('ledger_unreadable', `${file} (${(error as NodeJS.ErrnoException).code}).`, {
-      cause: error,
-    });
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    const why = code === 'ENOENT' ? `There is no ${file}.` : `${file} (${code}).`;
+    throw new LinepoolError('ledger_unreadable', why, { cause: error });
   }
 }
 
