@@ -42,7 +42,7 @@ const PURE = [
   'download/plan*.ts',
   'ledger/{entry,terms,row,chain}.ts',
   'lending/{lease,policy,counters,meter,share,deal}.ts',
-  'neighbours/{pairing,rotation}.ts',
+  'neighbours/{pairing,comparison,rotation,dns-sd}.ts',
   'paths/roster.ts',
 ];
 

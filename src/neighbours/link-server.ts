@@ -2,7 +2,7 @@
  * The link server: where neighbours reach us. It proves who calls, lets strangers do nothing but pair, and hands what
  * paired neighbours ask for to the relay. Opened by the neighbourhood.
  *
- *     TCP ─► TLS, certificate ─► stranger   ─► pair, confirm, rotation; anything else: 403 not_paired, closed
+ *     TCP ─► TLS, certificate ─► stranger   ─► link-strangers.ts; anything else: 403 not_paired, closed
  *                            └─► neighbour  ─► hello, offers, part; fetches and tunnels ─► LinkHandlers
  *
  * Whether somebody is a neighbour is asked of the book at every request, so that parting holds at once.
@@ -23,18 +23,9 @@ import type { Identity } from './identity.ts';
 import { answering, onClientError, readBody, sendJson } from './link-http.ts';
 import { LINK_LIMITS, type LinkLimits } from './link-limits.ts';
 import { LinkSockets } from './link-sockets.ts';
-import {
-  ConfirmRequest,
-  type Hello,
-  type PairAnswer,
-  PairRequest,
-  PartNotice,
-  parseMessage,
-  ReceiptMessage,
-  RotationNotice,
-} from './messages.ts';
+import type { StrangersAsk } from './link-strangers.ts';
+import { type Hello, PartNotice, parseMessage, ReceiptMessage } from './messages.ts';
 import { streamOffers } from './offer-stream.ts';
-import type { Caller } from './pairing-desk.ts';
 import { refuse, refuseConnect } from './refusal.ts';
 
 export interface LinkServerOptions {
@@ -50,12 +41,12 @@ export interface LinkDoor {
   /** The neighbour with that id, as the book has it now. */
   paired(id: HouseholdId): Neighbour | undefined;
   hello(): Hello;
-  /** @throws LinepoolError */
-  pair(caller: Caller, request: PairRequest): PairAnswer;
-  /** @throws LinepoolError */
-  confirm(caller: Caller, request: ConfirmRequest): Promise<void>;
-  /** @throws LinepoolError */
-  rotation(caller: Caller, notice: RotationNotice): Promise<RotationNotice>;
+  /** What strangers may ask. */
+  readonly strangers: ReadonlyMap<string, StrangersAsk>;
+  /** Nothing of it is listened to. */
+  blocked(id: HouseholdId): boolean;
+  /** A stranger that is pairing, with people who take their time. */
+  mayStay(id: HouseholdId): boolean;
   /** That neighbour says that it is ours no longer. */
   parted(neighbour: Neighbour): Promise<void>;
   /** That neighbour called us for our offers: it is there. */
@@ -87,6 +78,8 @@ export class LinkServer implements AsyncDisposable {
       clock: options.clock,
       limits: this.#limits,
       isPaired: (id) => door.paired(id) !== undefined,
+      isBlocked: (id) => door.blocked(id),
+      mayStay: (id) => door.mayStay(id),
       onRefused: (address, code) => door.refused(address, code),
     });
   }
@@ -208,8 +201,9 @@ export class LinkServer implements AsyncDisposable {
     response.on('error', () => response.destroy());
     const neighbour = this.#neighbour(request.socket);
     const { method, url } = request;
-    if (method === 'POST' && isForStrangers(url)) {
-      void answering(response, () => this.#onPairing(request, response, url));
+    const ask = method === 'POST' ? this.#door.strangers.get(url ?? '') : undefined;
+    if (ask !== undefined) {
+      void answering(response, () => this.#onStranger(request, response, ask));
     } else if (neighbour === undefined) {
       this.#door.refused(request.socket.remoteAddress ?? '', 'not_paired');
       refuse(response, new LinepoolError('not_paired'));
@@ -231,21 +225,18 @@ export class LinkServer implements AsyncDisposable {
     }
   }
 
-  async #onPairing(request: IncomingMessage, response: ServerResponse, url: PathForStrangers): Promise<void> {
+  async #onStranger(request: IncomingMessage, response: ServerResponse, ask: StrangersAsk): Promise<void> {
     const text = await readBody(request);
-    const peer = this.#sockets.peer(request.socket);
+    const { socket } = request;
+    const peer = this.#sockets.peer(socket);
     if (peer === undefined) throw new LinepoolError('identity_mismatch');
-    const from = request.socket.remoteAddress ?? '';
-    const caller = { peer, from, binding: channelBinding(request.socket as TLSSocket) };
+    const from = socket.remoteAddress ?? '';
+    const binding = channelBinding(socket as TLSSocket);
+    const onClosed = (listener: () => void): void => void socket.once('close', listener);
     try {
-      if (url === PATHS.pair) {
-        sendJson(response, this.#door.pair(caller, parseMessage(PairRequest, text)));
-      } else if (url === PATHS.rotation) {
-        sendJson(response, await this.#door.rotation(caller, parseMessage(RotationNotice, text)));
-      } else {
-        await this.#door.confirm(caller, parseMessage(ConfirmRequest, text));
-        response.writeHead(204).end();
-      }
+      const answer = await ask({ peer, from, binding, onClosed }, text);
+      if (answer === undefined) response.writeHead(204).end();
+      else sendJson(response, answer);
     } catch (error) {
       const refusal = asLinepoolError(error);
       this.#door.refused(from, refusal.code);
@@ -286,13 +277,6 @@ export class LinkServer implements AsyncDisposable {
     await this.#door.parted(neighbour);
   }
 }
-
-/** What somebody may ask who is not in the book: to get into it. */
-const FOR_STRANGERS = [PATHS.pair, PATHS.confirm, PATHS.rotation] as const;
-type PathForStrangers = (typeof FOR_STRANGERS)[number];
-
-const isForStrangers = (url: string | undefined): url is PathForStrangers =>
-  FOR_STRANGERS.some((path) => path === url);
 
 function listenAuthority(address: string): { readonly host: string; readonly port: number } {
   // Port 0, any free one, is for listening only; as an address to call it is none.

@@ -14,6 +14,9 @@ export interface LinkSocketsOptions {
   readonly clock: Clock;
   readonly limits: LinkLimits;
   readonly isPaired: (id: HouseholdId) => boolean;
+  readonly isBlocked: (id: HouseholdId) => boolean;
+  /** A stranger that is given more time. */
+  readonly mayStay: (id: HouseholdId) => boolean;
   /** Told of each connection that is cut before it could ask anything. */
   readonly onRefused: (address: string, code: ErrorCode) => void;
 }
@@ -68,13 +71,18 @@ export class LinkSockets {
     socket.on('error', () => socket.destroy());
     // A tunnel is half-closed by either side, as TCP is. Not before now: who leaves in mid-handshake has left.
     socket.allowHalfOpen = true;
-    const { clock, limits, isPaired, onRefused } = this.#options;
+    const { limits, isPaired, isBlocked, onRefused } = this.#options;
     const address = socket.remoteAddress ?? '';
     const port = socket.remotePort ?? 0;
     const peer = provenPeer(socket);
     if (peer === undefined) {
       socket.destroy();
       onRefused(address, 'identity_mismatch');
+      return false;
+    }
+    if (isBlocked(peer.id)) {
+      socket.destroy();
+      onRefused(address, 'neighbour_blocked');
       return false;
     }
     const sockets = this.#byHousehold.get(peer.id) ?? new Set();
@@ -86,11 +94,7 @@ export class LinkSockets {
       }
       this.#known(address, port);
     } else {
-      const cut = clock.after(limits.strangerMs, () => {
-        // It may have paired meanwhile.
-        if (!isPaired(peer.id)) socket.destroy();
-      });
-      socket.once('close', () => cut[Symbol.dispose]());
+      this.#boundStay(socket, peer.id);
     }
     this.#peers.set(socket, peer);
     this.#byHousehold.set(peer.id, sockets.add(socket));
@@ -107,6 +111,16 @@ export class LinkSockets {
       .filter(([id]) => this.#options.isPaired(id))
       .flatMap(([, sockets]) => [...sockets].map(({ localAddress = '' }) => localAddress));
     return new Set(addresses.map((address) => address.replace(/^::ffff:/, '').replace(/%.*$/, '')));
+  }
+
+  /** Cuts a stranger off when its time is over, unless it has paired meanwhile, or is about to. */
+  #boundStay(socket: TLSSocket, id: HouseholdId): void {
+    const { clock, limits, isPaired, mayStay } = this.#options;
+    const look = clock.every(limits.strangerMs, () => {
+      if (isPaired(id)) look[Symbol.dispose]();
+      else if (!mayStay(id)) socket.destroy();
+    });
+    socket.once('close', () => look[Symbol.dispose]());
   }
 
   /** Connections of that household now. */

@@ -66,6 +66,25 @@ export type PairAnswer = z.output<typeof PairAnswer>;
 export const ConfirmRequest = z.object({ handle, proof });
 export type ConfirmRequest = z.output<typeof ConfirmRequest>;
 
+/** Of a comparison: SHA-256, or 32 random bytes. */
+const nonce = z.base64url().length(43);
+
+/** POST compare: somebody wants to pair without an invitation, and has chosen its nonce. Answered with a CompareNonce. */
+export const CompareAsk = z.object({ protocol: z.int(), commitment: nonce });
+export type CompareAsk = z.output<typeof CompareAsk>;
+
+/** Answer to compare; and POST reveal: the nonce that was committed to, answered with 204. */
+export const CompareNonce = z.object({ nonce });
+export type CompareNonce = z.output<typeof CompareNonce>;
+
+/** POST say, and its answer: what the person there says to the number. Who agrees says also who it is. */
+export const CompareSay = z.object({
+  says: z.enum(['wait', 'agree', 'reject']),
+  name: name.optional(),
+  addresses: addresses.optional(),
+});
+export type CompareSay = z.output<typeof CompareSay>;
+
 /** POST rotation, and its answer: how our key came to be the one that TLS proves; the oldest statement first. */
 export const RotationNotice = z.object({
   statements: z.array(z.string().max(STATEMENT_MAX)).max(ROTATIONS_MAX),

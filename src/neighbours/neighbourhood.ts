@@ -12,14 +12,17 @@ import type { Events } from '../core/events.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { advertised } from './advertise.ts';
 import { Book, type BookChange, type Neighbour } from './book.ts';
+import type { Blocked } from './book-file.ts';
 import { type LinkHandlers, type LinkOffer, PATHS, PROTOCOL } from './channel.ts';
 import type { HouseholdId } from './household-id.ts';
 import { type Identity, loadIdentity } from './identity.ts';
+import { Introductions } from './introductions.ts';
 import { encodeInvitation, type Invitation, parseInvitation } from './invitation.ts';
 import { LinkClient } from './link-client.ts';
 import { LinkExchange } from './link-exchange.ts';
 import type { LinkLimits } from './link-limits.ts';
 import { LinkServer } from './link-server.ts';
+import { forStrangers } from './link-strangers.ts';
 import { tidyName } from './neighbour-name.ts';
 import { PairingDesk } from './pairing-desk.ts';
 import { joinInviter } from './pairing-join.ts';
@@ -89,6 +92,7 @@ export class Neighbourhood implements AsyncDisposable {
   readonly #options: NeighbourhoodOptions;
   readonly #context: NeighbourhoodContext;
   readonly #desk: PairingDesk;
+  readonly introductions: Introductions;
   readonly #rotations: RotationDesk;
   /** Set once everything is open. */
   #owned: AsyncDisposableStack | undefined;
@@ -130,6 +134,19 @@ export class Neighbourhood implements AsyncDisposable {
       }),
     );
     this.#rotations = new RotationDesk({ identity, book, client: this.client, clock });
+    this.introductions = owned.use(
+      new Introductions({
+        id: identity.id,
+        name: this.#options.name,
+        clock,
+        events,
+        book,
+        client: this.client,
+        addresses: () => this.addresses(),
+        listening: () => this.#server?.addresses() ?? [],
+        onPaired: (id) => this.presence.hurry(id),
+      }),
+    );
   }
 
   /** @throws LinepoolError `state_unusable`, `port_taken`, `config_invalid` */
@@ -145,9 +162,13 @@ export class Neighbourhood implements AsyncDisposable {
       {
         paired: (id) => book.byId(id),
         hello: () => ({ name: room.#options.name, version: options.version, protocol: PROTOCOL }),
-        pair: (caller, request) => room.#desk.pair(caller, request),
-        confirm: (caller, request) => room.#desk.confirm(caller, request),
-        rotation: (caller, notice) => room.#rotations.told(caller, notice),
+        strangers: forStrangers({
+          pairing: room.#desk,
+          comparison: room.introductions.desk,
+          rotation: room.#rotations,
+        }),
+        blocked: (id) => book.isBlocked(id),
+        mayStay: (id) => room.introductions.desk.isMeeting(id),
         parted: (neighbour) => room.#onParted(neighbour),
         called: ({ id }) => room.presence.hurry(id),
         refused: (address, code) => {
@@ -223,6 +244,7 @@ export class Neighbourhood implements AsyncDisposable {
     const invitation = parseInvitation(text);
     const { id, addresses } = invitation;
     if (id === this.id) throw new LinepoolError('invitation_invalid', 'It is our own.');
+    if (this.book.isBlocked(id)) throw new LinepoolError('neighbour_blocked');
     // Asked before the other side knows of us.
     if (name !== undefined) this.book.checkName(name, id);
     const self = { id: this.id, name: this.#options.name, addresses: this.addresses() };
@@ -244,17 +266,43 @@ export class Neighbourhood implements AsyncDisposable {
    */
   async part(nameOrId: string): Promise<{ readonly neighbour: Neighbour; readonly told: boolean }> {
     const neighbour = await this.book.remove(nameOrId);
-    const { clock, events } = this.#context;
+    const { events } = this.#context;
     events.report({ kind: 'neighbour_parted', neighbour: neighbour.name, id: neighbour.id, by: 'us' });
+    return { neighbour, told: await this.#tellParted(neighbour) };
+  }
+
+  /**
+   * Ends being neighbours, as `part`, and for good: it can't pair with us again until it is unblocked, whatever invitation it has.
+   * @throws LinepoolError `neighbour_unknown`, `overloaded`; `state_unusable`: it holds until the next start only
+   */
+  async block(nameOrId: string): Promise<Blocked> {
+    const { blocked, neighbour } = await this.book.block(nameOrId);
+    // A stranger may be connected too, about to pair.
+    this.cut(blocked.id);
+    this.#context.events.report({ kind: 'neighbour_blocked', neighbour: blocked.name, id: blocked.id });
+    if (neighbour !== undefined) await this.#tellParted(neighbour);
+    return blocked;
+  }
+
+  /** @throws LinepoolError `neighbour_unknown`, `state_unusable` */
+  async unblock(nameOrId: string): Promise<Blocked> {
+    const blocked = await this.book.unblock(nameOrId);
+    this.#context.events.report({ kind: 'neighbour_unblocked', neighbour: blocked.name, id: blocked.id });
+    return blocked;
+  }
+
+  /** True when it heard of it. */
+  async #tellParted(neighbour: Neighbour): Promise<boolean> {
+    const { clock } = this.#context;
     const giveUp = new AbortController();
     using _limit = clock.after(PART_NOTICE_MS, () => giveUp.abort(new LinepoolError('response_timeout')));
     try {
       await using exchange = new LinkExchange(await this.client.connect(neighbour, giveUp.signal));
       await exchange.send(PATHS.part, { kind: 'part' }, giveUp.signal);
-      return { neighbour, told: true };
+      return true;
     } catch {
       // It learns of it when it calls us next: not_paired.
-      return { neighbour, told: false };
+      return false;
     }
   }
 

@@ -38,7 +38,9 @@ export interface Caller {
   readonly peer: ProvenPeer;
   /** IP address, without port. */
   readonly from: string;
-  readonly binding: Uint8Array;
+  readonly binding: Buffer;
+  /** Calls back when the connection is over. */
+  readonly onClosed?: (listener: () => void) => void;
 }
 
 /** Invitations that are kept at once, used ones included. */
@@ -95,7 +97,7 @@ export class PairingDesk {
    */
   pair(caller: Caller, request: PairRequest): PairAnswer {
     if (request.protocol !== PROTOCOL) {
-      throw new LinepoolError('message_invalid', `We speak protocol ${PROTOCOL}, not ${request.protocol}.`);
+      throw new LinepoolError('protocol_mismatch', `We speak protocol ${PROTOCOL}, not ${request.protocol}.`);
     }
     const { issued, state, answer } = this.#judge(caller, request, 'joiner', 'claim');
     if (answer.kind !== 'prove') throw new LinepoolError('invitation_refused');
