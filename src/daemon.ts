@@ -24,6 +24,7 @@ import { LinepoolError } from './core/errors.ts';
 import { Events } from './core/events.ts';
 import { formatAuthority, parseAuthority } from './core/target.ts';
 import { MIB } from './core/units.ts';
+import { OriginSeats } from './download/origin-seats.ts';
 import type { PlanSettings } from './download/plan-state.ts';
 import { Register } from './download/register.ts';
 import { WindowBudget } from './download/window.ts';
@@ -209,6 +210,11 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   );
   const budget = new WindowBudget({ capBytes: config.pool.window, eachBytes: config.pool.download_window });
   const register = new Register();
+  const health = new Health(clock);
+  const seats = new OriginSeats({
+    origin: config.pool.origin_connections,
+    line: config.pool.origin_line_connections,
+  });
   const consider = pooling(
     {
       trust,
@@ -218,7 +224,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       settings: planSettings(config.pool),
       silenceTimeout: config.line.response_timeout,
     },
-    { clock, events, budget, ownLine, neighbours: lines, health, register },
+    { clock, events, budget, ownLine, neighbours: lines, health, seats, register },
   );
 
   // The front door must not lead to our own other doors.
@@ -236,7 +242,6 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         responseTimeout: config.line.response_timeout,
         dial,
         pseudonym: newPseudonym(),
-  const health = new Health(clock);
         forbidden: (authority) => ourDoors.has(authority),
       },
       { clock, events, consider },
@@ -259,6 +264,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     steward,
     ownLine,
     register,
+    health,
     budget,
     trust,
     proxy,
@@ -284,7 +290,6 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   for (const door of [parseAuthority(controlAddress), ...proxy.addresses]) ourDoors.add(door);
   owned.use(
     publishRunFile(stateDir, {
-    health,
       pid: process.pid,
       control: controlAddress,
       proxy: proxyAddresses,

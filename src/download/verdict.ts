@@ -31,6 +31,8 @@ export interface Question {
   readonly offered: BytesPerSecond;
   /** True when there is memory for one more window. */
   readonly memory: boolean;
+  /** True when the household may have one more download of that origin. */
+  readonly roomAtOrigin: boolean;
   /** Why this origin is left alone for a while, in words; undefined when it is not. */
   readonly refusal: string | undefined;
 }
@@ -84,6 +86,7 @@ export function verdict(q: Question): Verdict {
     return pass('several ranges', length);
   }
   if (!q.memory) return pass('too many downloads at once', length);
+  if (!q.roomAtOrigin) return pass('too many downloads of that origin at once', length);
   if (q.ownRate !== undefined) {
     const left = lengthOf(part.span) * 1000;
     const savingMs = left / q.ownRate - left / (q.ownRate + q.offered) - SET_UP_MS;

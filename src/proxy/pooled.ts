@@ -15,6 +15,7 @@ import { formatOrigin, type Origin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { PathMemory, PathSource } from '../download/contract.ts';
 import { Download } from '../download/download.ts';
+import { type OriginSeats, type Place, seated } from '../download/origin-seats.ts';
 import type { PlanSettings } from '../download/plan-state.ts';
 import type { Register } from '../download/register.ts';
 import { hasCredentials, type Pool, verdict } from '../download/verdict.ts';
@@ -40,6 +41,7 @@ export interface PoolingRooms {
   readonly ownLine: OwnLine;
   readonly neighbours: Pick<PathSource, 'neighbours' | 'onChange'>;
   readonly health: Health;
+  readonly seats: OriginSeats;
   readonly register: Register;
 }
 
@@ -85,6 +87,7 @@ export function pooling(options: PoolingOptions, rooms: PoolingRooms): Consider 
       minSavingMs: options.minSavingMs,
       ownRate: rooms.ownLine.down,
       offered: usable.reduce((sum, path) => sum + (path.offer()?.bytesPerSecond ?? 0), 0),
+      roomAtOrigin: rooms.seats.hasRoom(server),
       refusal: health.refusal(
         server,
         offering.map(({ id }) => id),
@@ -109,9 +112,15 @@ function isOffering(path: Path, head: ResponseHead): boolean {
 }
 
 /** What downloads remember of an origin beyond their end. */
-function memoryOf(health: Health, origin: Origin, neighbours: () => readonly Path[]): PathMemory {
+function memoryOf(
+  health: Health,
+  origin: Origin,
+  place: Place,
+  neighbours: () => readonly Path[],
+): PathMemory {
   return {
     isLeftOut: (path) =>
+      !place.has(path) ||
       health.leftOutFor(path, origin) !== undefined ||
       health.isWide(
         origin,
@@ -125,6 +134,12 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
   const { ownLine, neighbours, health, budget, register, clock, events } = rooms;
   const { origin } = head.target;
   const window = new Window(head.response, budget.join(), pool.span);
+  const place = rooms.seats.join(origin, () =>
+    neighbours
+      .neighbours()
+      .filter((path) => isOffering(path, head) && health.leftOutFor(path.id, origin) === undefined)
+      .map(({ id }) => id),
+  );
   const download = new Download(
     {
       id: randomUUID(),
@@ -137,17 +152,18 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
       credentials: hasCredentials(head.requestHeaders),
       settings: options.settings,
       sink: window,
-      paths: {
+      paths: seated(place, {
         own: ownLine.within(head.permit),
         neighbours: () => neighbours.neighbours(),
         onChange: (listener) => neighbours.onChange(listener),
-      },
-      memory: memoryOf(health, origin, () => neighbours.neighbours()),
+      }),
+      memory: memoryOf(health, origin, place, () => neighbours.neighbours()),
       ownRate: ownLine.down,
       silenceTimeout: options.silenceTimeout,
     },
     { clock, events },
   );
+  void download.ended.then(() => place[Symbol.dispose]());
   const delivered = deliver(download, window, head.response);
   register.add(download, pool.reason, delivered);
   const feed = download.adopt({ controller: head.controller, latencyMs: head.waitedMs });

@@ -16,6 +16,7 @@ const GOOD: Question = {
   ownRate: 1e6,
   offered: 1e6,
   memory: true,
+  roomAtOrigin: true,
   refusal: undefined,
 };
 
@@ -93,6 +94,7 @@ describe('what passes, and why', () => {
     ['not the range that was asked for', { ...partial('bytes=0-', `bytes 0-4999999/${SIZE}`, 5_000_000) }],
     ['not the range that was asked for', { ...partial('bytes=-5', `bytes 0-9999999/${SIZE}`, SIZE) }],
     ['origin takes no ranges', { headers: [...without('accept-ranges'), 'Accept-Ranges', ' None'] }],
+    ['too many downloads of that origin at once', { roomAtOrigin: false }],
     ['origin asked for fewer requests', { refusal: 'origin asked for fewer requests' }],
     ['no strong validator', { headers: without('etag') }],
     ['no strong validator', { headers: [...without('etag'), 'ETag', 'W/"a"'] }],

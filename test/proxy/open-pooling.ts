@@ -7,8 +7,10 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { systemClock } from '../../src/core/clock.ts';
 import { Events } from '../../src/core/events.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../../src/core/units.ts';
+import { OriginSeats } from '../../src/download/origin-seats.ts';
 import type { PlanSettings } from '../../src/download/plan-state.ts';
 import { type NotedVerdict, Register } from '../../src/download/register.ts';
+import type { SeatLimits } from '../../src/download/seats.ts';
 import { WindowBudget } from '../../src/download/window.ts';
 import { Health } from '../../src/paths/health.ts';
 import { OwnLine } from '../../src/paths/own-line.ts';
@@ -32,6 +34,7 @@ export interface PoolingProxyOptions {
   readonly settings?: Partial<PlanSettings>;
   readonly silenceTimeout?: Milliseconds;
   readonly forbidden?: () => boolean;
+  readonly seats?: SeatLimits;
 }
 
 export interface PoolingProxy extends AsyncDisposable {
@@ -87,6 +90,7 @@ export async function openPooling(options: PoolingProxyOptions = {}): Promise<Po
       budget,
       ownLine,
       health,
+      seats: new OriginSeats(options.seats ?? { origin: 24, line: 6 }),
       register,
       neighbours: {
         neighbours: () => neighbours,

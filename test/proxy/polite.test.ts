@@ -124,6 +124,52 @@ describe('an origin that takes one connection of each address', () => {
   });
 });
 
+describe('many downloads of one origin at once', () => {
+  const free: FaultKind = { kind: 'status', status: 429 };
+
+  it('have no more connections to it than are allowed, and each its part of them', async () => {
+    await using origin = await startStrictOrigin({ most: 1e9, refuse: free, rate: 2e6 });
+    await using home = await openPooling({
+      offers: [2e6, 2e6, 2e6, 2e6],
+      seats: { origin: 6, line: 3 },
+      windowBytes: 16_777_216,
+    });
+    const first = home.get(origin.url(PATH));
+    await until('the first is under way', () => origin.mostAtOnce === 5);
+    const second = home.get(origin.url(PATH));
+    await until('the second has joined', () => home.register.live().length === 2);
+    for (const { lines } of home.register.live()) {
+      const using = lines.filter(({ state }) => state !== 'out');
+      assert.ok(using.length <= 3, using.map(({ id }) => id).join(', '));
+    }
+    for (const got of await Promise.all([first, second])) expectWhole(got);
+    assert.ok(origin.mostAtOnce <= 6, `${origin.mostAtOnce} connections`);
+    for (const { lines } of home.register.downloads())
+      assert.ok(
+        lines.some(({ id, bytes }) => id !== 'own' && bytes > 0),
+        'nothing was borrowed for it',
+      );
+  });
+
+  it('are pooled while there is room for them, then passed', async () => {
+    await using origin = await startStrictOrigin({ most: 1e9, refuse: free, rate: 2e6 });
+    await using home = await openPooling({
+      offers: [2e6],
+      seats: { origin: 24, line: 1 },
+      windowBytes: 16_777_216,
+    });
+    const first = home.get(origin.url(PATH));
+    await until('the first is under way', () => home.register.live().length === 1);
+    const second = home.get(origin.url(PATH));
+    for (const got of await Promise.all([first, second])) expectWhole(got);
+    const reasons = home.register.verdicts().map(({ reason }) => reason);
+    assert.equal(reasons.filter((one) => one === 'too many downloads of that origin at once').length, 1);
+    await until('it is over', () => home.register.live().length === 0);
+    expectWhole(await home.get(origin.url(PATH)));
+    assert.equal(home.verdict()?.pool, true, 'its place is free again');
+  });
+});
+
 describe('an origin that has enough in the middle of a download', () => {
   /** The response breaks off, and the requests for parts that follow are answered like this. */
   const broken = (refuse: FaultKind, times: number) =>

@@ -5,6 +5,7 @@
  *     await using strict = await startStrictOrigin({ most: 1, refuse: { kind: 'status', status: 429 } });
  */
 import { systemClock } from '../../src/core/clock.ts';
+import { fieldValue } from '../../src/core/http.ts';
 import { parseTarget } from '../../src/core/target.ts';
 import type { Bytes, BytesPerSecond } from '../../src/core/units.ts';
 import { type Exchange, type RunningOrigin, startOrigin } from '../../src/demo/origin.ts';
@@ -27,6 +28,8 @@ export interface StrictOrigin extends RunningOrigin {
   readonly refused: readonly Exchange[];
   /** Bytes of all bodies. */
   readonly bodyBytes: Bytes;
+  /** Most connections that brought parts at the same time. */
+  readonly mostAtOnce: number;
   readonly origin: ReturnType<typeof parseTarget>['origin'];
   url(path: string): string;
   /** From now on. */
@@ -43,6 +46,8 @@ export async function startStrictOrigin(options: StrictOptions): Promise<StrictO
         .filter(({ ended, asked }) => !ended && !refused.has(asked))
         .map(({ asked }) => asked.connection),
     );
+  let mostAtOnce = 0;
+  const isPart = ({ headers }: Exchange['asked']): boolean => fieldValue(headers, 'range') !== undefined;
   const running = await startOrigin({
     clock: systemClock,
     respond: (asked) => {
@@ -51,6 +56,9 @@ export async function startStrictOrigin(options: StrictOptions): Promise<StrictO
         refused.add(asked);
         return answerWithFaults(asked, [options.refuse]);
       }
+      const parts = exchanges.filter(({ ended, asked: one }) => !ended && isPart(one));
+      const bringing = new Set(parts.map(({ asked: { connection } }) => connection));
+      if (isPart(asked)) mostAtOnce = Math.max(mostAtOnce, bringing.add(asked.connection).size);
       return answerWithFaults(asked, [
         { kind: 'trickle', rate: options.rate ?? 8e6 },
         ...(options.faults ?? []),
@@ -73,6 +81,9 @@ export async function startStrictOrigin(options: StrictOptions): Promise<StrictO
     },
     get bodyBytes() {
       return exchanges.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+    },
+    get mostAtOnce() {
+      return mostAtOnce;
     },
     origin: parseTarget(url('/')).origin,
     url,

@@ -1,0 +1,98 @@
+/**
+ * The seats of all downloads of the household, by origin: who has which now, dealt anew when a download begins or ends or offers
+ * change. Whoever makes a download joins it here, and leaves when it has ended. It must never hold a seat for one that has left.
+ */
+import { formatOrigin, type Origin } from '../core/target.ts';
+import type { PathId } from '../paths/path.ts';
+import type { PathSource } from './contract.ts';
+import { dealSeats, hasRoomBeside, type SeatLimits } from './seats.ts';
+
+/** A download's place; leaves when it is disposed of. */
+export interface Place extends Disposable {
+  /** True when the download may ask the origin over that neighbour's line. */
+  has(path: PathId): boolean;
+  /** What it could use has changed. */
+  reconsider(): void;
+  /** Calls back when it has others than before. */
+  onChange(listener: () => void): Disposable;
+}
+
+/** Paths as the download with that place hears of them: also when its seats change, and its seats when paths do. */
+export function seated(place: Place, paths: PathSource): PathSource {
+  return {
+    own: paths.own,
+    neighbours: () => paths.neighbours(),
+    onChange(listener) {
+      const both = new DisposableStack();
+      both.use(
+        paths.onChange(() => {
+          place.reconsider();
+          listener();
+        }),
+      );
+      both.use(place.onChange(listener));
+      return both;
+    },
+  };
+}
+
+interface Member {
+  readonly wants: () => readonly PathId[];
+  readonly listeners: Set<() => void>;
+  holds: ReadonlySet<PathId>;
+}
+
+export class OriginSeats {
+  readonly #limits: SeatLimits;
+  /** As many as there are downloads. */
+  readonly #members = new Map<string, Set<Member>>();
+
+  constructor(limits: SeatLimits) {
+    this.#limits = limits;
+  }
+
+  /** True when one more download of the origin may begin. */
+  hasRoom(origin: Origin): boolean {
+    return hasRoomBeside(this.#members.get(formatOrigin(origin))?.size ?? 0, this.#limits);
+  }
+
+  /** `wants`: neighbours' lines that it could use now. */
+  join(origin: Origin, wants: () => readonly PathId[]): Place {
+    const key = formatOrigin(origin);
+    const members = this.#members.get(key) ?? new Set();
+    const member: Member = { wants, listeners: new Set(), holds: new Set() };
+    this.#members.set(key, members.add(member));
+    this.#deal(members);
+    return {
+      has: (path) => member.holds.has(path),
+      reconsider: () => {
+        if (members.has(member)) this.#deal(members);
+      },
+      onChange: (listener) => {
+        member.listeners.add(listener);
+        return { [Symbol.dispose]: () => member.listeners.delete(listener) };
+      },
+      [Symbol.dispose]: () => {
+        if (!members.delete(member)) return;
+        member.holds = new Set();
+        if (members.size === 0) this.#members.delete(key);
+        else this.#deal(members);
+      },
+    };
+  }
+
+  #deal(members: ReadonlySet<Member>): void {
+    const all = [...members];
+    const dealt = dealSeats(
+      all.map(({ wants, holds }) => ({ wants: wants(), holds })),
+      this.#limits,
+    );
+    const changed = all.filter((member, i) => {
+      const before = member.holds;
+      member.holds = dealt[i] ?? before;
+      return member.holds.size !== before.size || [...before].some((path) => !member.holds.has(path));
+    });
+    // Told when all is settled: what one hears may make it ask.
+    for (const { listeners } of changed) for (const listener of listeners) listener();
+  }
+}
