@@ -39,6 +39,9 @@ export function showStatus(status: Status, now: Milliseconds): string[] {
         : 'off',
     ],
     ...(lending.words === undefined || lending.words === '' ? [] : [['', lending.words] as const]),
+    ...(lending.cutOff === undefined || lending.cutOff.length === 0
+      ? []
+      : [['', `cut off, for asking on after refusals: ${lending.cutOff.join(', ')}`] as const]),
     ['Memory', formatBytes(memory.rssBytes)],
   ]);
 }

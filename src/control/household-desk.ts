@@ -107,6 +107,7 @@ export class HouseholdDesk implements Desk {
         bytesPerSecond: lending.borrowers.reduce((sum, { rate }) => sum + rate.down + rate.up, 0),
         bytes: lending.bytesCarried,
         connections: lending.borrowers.reduce((sum, one) => sum + one.connections, 0),
+        cutOff: lending.borrowers.flatMap(({ name: who, cutOff }) => (cutOff === undefined ? [] : [who])),
       },
       memory: { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external },
     };
@@ -142,7 +143,7 @@ export class HouseholdDesk implements Desk {
     const { neighbourhood, steward } = this.#rooms;
     const { now } = steward;
     const neighbours = neighbourhood.book.all();
-    return shownLending(now, neighbours);
+    return shownLending(now, neighbours, this.#rooms.lender.status().borrowers);
   }
 
   async lend(request: LendRequest): Promise<Lending> {

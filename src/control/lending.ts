@@ -3,6 +3,7 @@
  * Pure. Used by the household's desk. What a key may hold is not judged here, but by the policy.
  */
 import type { BytesPerSecond, Milliseconds } from '../core/units.ts';
+import type { BorrowerStatus } from '../lending/lender.ts';
 import type { Directions, Pause } from '../lending/policy.ts';
 import { LEND_KEYS, type Overrides, type SettingValue, settingsOf } from '../lending/settings.ts';
 import type { LendNow } from '../lending/steward.ts';
@@ -15,7 +16,12 @@ export function measuredOf({ measured, isGateway }: LendNow): Pick<Lending['line
   return { measuredBy, weak: !isGateway || measuredBy !== 'counters' };
 }
 
-export function shownLending(now: LendNow, neighbours: readonly Pick<Neighbour, 'id' | 'name'>[]): Lending {
+/** `borrowers`: those that have borrowed since the start. */
+export function shownLending(
+  now: LendNow,
+  neighbours: readonly Pick<Neighbour, 'id' | 'name'>[],
+  borrowers: readonly Pick<BorrowerStatus, 'id' | 'rate' | 'cutOff'>[],
+): Lending {
   const { overrides, allowance, lent, usage, measured, capacity, interfaces, lineConfigured } = now;
   const settings = settingsOf(now.configured, overrides);
   const own = measured.kind === 'rates' ? measured.own : { down: undefined, up: undefined };
@@ -48,6 +54,7 @@ export function shownLending(now: LendNow, neighbours: readonly Pick<Neighbour, 
     },
     neighbours: neighbours.map(({ id, name }) => {
       const used = usage.of(id);
+      const { cutOff, rate } = borrowers.find((one) => one.id === id) ?? { rate: { down: 0, up: 0 } };
       const { allowed, weight, words } = lent.terms(id);
       const set = Object.entries(overrides.neighbours[id] ?? {}).filter(([, value]) => value !== undefined);
       return {
@@ -55,7 +62,9 @@ export function shownLending(now: LendNow, neighbours: readonly Pick<Neighbour, 
         id,
         allowed,
         weight,
-        words,
+        words: cutOff?.words ?? words,
+        ...(cutOff === undefined ? {} : { cutOff: { forMs: cutOff.forMs, times: cutOff.times } }),
+        rate: { ...rate },
         dayBytes: used.day,
         monthBytes: used.month,
         set: Object.fromEntries(set) as Record<string, SettingValue & (boolean | number)>,

@@ -12,6 +12,7 @@ function levelOf(event: Event): LogLevel {
     case 'warning':
     case 'neighbour_refused':
     case 'lend_refused':
+    case 'borrower_cut_off':
       return 'warn';
     case 'download_ended':
       return event.outcome === 'failed' ? 'warn' : 'info';

@@ -13,6 +13,14 @@ type Labelled = readonly (readonly [Readonly<Record<string, string>>, number])[]
 const labelled = (name: string, counts: ReadonlyMap<string, number>): Labelled =>
   [...counts].map(([label, count]) => [{ [name]: label }, count]);
 
+const perDirection = (
+  { down, up }: { readonly down?: number | undefined; readonly up?: number | undefined },
+  labels: Readonly<Record<string, string>> = {},
+): Labelled => [
+  ...(down === undefined ? [] : [[{ ...labels, direction: 'down' }, down] as const]),
+  ...(up === undefined ? [] : [[{ ...labels, direction: 'up' }, up] as const]),
+];
+
 /** The registry of one daemon; `metrics()` of the result is the text to answer with. */
 export function openMetrics(desk: Desk, tally: Tally): Registry {
   const registry = new Registry();
@@ -113,6 +121,42 @@ export function openMetrics(desk: Desk, tally: Tally): Registry {
     'Requests of neighbours that were refused, by error code.',
     ['code'],
     counts((c) => labelled('code', c.lendRefusals)),
+  );
+  counter(
+    'linepool_lend_cut_offs_total',
+    'How often a neighbour was cut off because it asked on and on after it was refused.',
+    ['neighbour'],
+    counts((c) => labelled('neighbour', c.cutOffs)),
+  );
+  gauge(
+    'linepool_lend_ceiling_bytes_per_second',
+    'What is lent to all neighbours together at most: now, and by policy alone.',
+    ['direction', 'by'],
+    () => {
+      const { bytesPerSecond, upBytesPerSecond, allowed } = desk.lending();
+      return [
+        ...perDirection({ down: bytesPerSecond, up: upBytesPerSecond }, { by: 'now' }),
+        ...perDirection(allowed, { by: 'policy' }),
+      ];
+    },
+  );
+  gauge(
+    'linepool_own_demand_bytes_per_second',
+    'What the household itself uses of its line now, if it can be told.',
+    ['direction'],
+    () => perDirection(desk.lending().line.own),
+  );
+  gauge(
+    'linepool_line_capacity_bytes_per_second',
+    'What the line can carry, as configured or learnt, if known.',
+    ['direction'],
+    () => perDirection(desk.lending().line.capacity),
+  );
+  gauge(
+    'linepool_borrower_bytes_per_second',
+    'What a neighbour borrows now.',
+    ['neighbour', 'direction'],
+    () => desk.lending().neighbours.flatMap(({ name, rate }) => [...perDirection(rate, { neighbour: name })]),
   );
   gauge('linepool_neighbours', 'Paired neighbours, by state of the link.', ['state'], () => {
     const up = desk.neighbours().filter((neighbour) => neighbour.up).length;

@@ -48,6 +48,8 @@ export const Status = z.object({
     /** Since the daemon started. */
     bytes,
     connections: z.int().min(0),
+    /** Names of borrowers that are cut off: they asked on and on after they were refused. */
+    cutOff: z.array(z.string()).optional(),
     /** Why not more is lent. */
     reason: z.string().optional(),
     words: z.string().optional(),
@@ -184,6 +186,10 @@ export const Lending = z.object({
       /** As it counts now: what was set, and what they lent us. */
       weight: z.number(),
       words: z.string(),
+      /** It asked on and on after it was refused. */
+      cutOff: z.object({ forMs: milliseconds, times: z.int() }).optional(),
+      /** What it borrows now, over the last second. */
+      rate: perDirection,
       dayBytes: bytes,
       monthBytes: bytes,
       /** What was set for it, by key. */

@@ -110,6 +110,12 @@ export type Event =
       readonly code: ErrorCode;
       readonly detail: string;
     }
+  | {
+      readonly kind: 'borrower_cut_off';
+      readonly borrower: string;
+      readonly forMs: Milliseconds;
+      readonly detail: string;
+    }
   | { readonly kind: 'warning'; readonly code: ErrorCode; readonly detail: string };
 
 export interface EventRecord {

@@ -13,7 +13,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
-import { asLinepoolError, type ErrorCode, LinepoolError } from '../core/errors.ts';
+import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { Neighbour } from '../neighbours/book.ts';
@@ -23,6 +23,7 @@ import type { DialOptions } from '../paths/dial.ts';
 import { NO_OFFER, type Offer } from '../paths/path.ts';
 import { LENDER_ERROR } from '../paths/range-fetch.ts';
 import { Borrower } from './borrower.ts';
+import { type CutOff, CutOffs } from './cut-offs.ts';
 import { dealt, ifBegun, type Wish } from './deal.ts';
 import { CLOCK_SKEW_MS } from './lease.ts';
 import { LeaseBook } from './lease-book.ts';
@@ -30,6 +31,7 @@ import { offerOf } from './offer.ts';
 import { ownAddresses, type ReadInterfaces } from './own-addresses.ts';
 import type { Directions, Terms } from './policy.ts';
 import { addressRefusal, parseNetworks } from './public-address.ts';
+import { RefusalReport } from './refusal-report.ts';
 import { ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
 import { FetchConnection } from './relay-fetch.ts';
 import { Tunnel } from './relay-tunnel.ts';
@@ -81,8 +83,6 @@ export interface LenderOptions {
 
 /** One borrower may have so many connections however few all together may have. */
 export const BORROWER_CONNECTIONS_MIN = 4;
-/** A borrower's refusals of one kind are reported once in this time, so that they can't push other events out. */
-export const REPORT_EVERY_MS: Milliseconds = 1_000;
 
 export interface BorrowerStatus {
   readonly id: string;
@@ -94,6 +94,8 @@ export interface BorrowerStatus {
   readonly activeLeases: number;
   readonly connections: number;
   readonly active: boolean;
+  /** It ignored what it was offered; undefined when it is not cut off. */
+  readonly cutOff: CutOff | undefined;
 }
 
 export interface LenderStatus {
@@ -113,9 +115,6 @@ const sum = ({ down, up }: Directions<Bytes>, { flows }: Borrower): Directions<B
   up: up + flows.up.bytes,
 });
 
-/** Ends that are no refusals: the other side went away, or all was done. */
-const NOT_REPORTED: ReadonlySet<ErrorCode> = new Set(['connection_lost', 'interrupted']);
-
 export class Lender implements LinkHandlers, AsyncDisposable {
   readonly #options: LenderOptions;
   readonly #clock: Clock;
@@ -123,10 +122,11 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   readonly #relay: RelayOptions;
   readonly #leases: LeaseBook;
   readonly #shapers: Directions<Shaper>;
+  readonly #cutOffs: CutOffs;
   readonly #borrowers = new Map<string, Borrower>();
   readonly #fetching = new WeakMap<object, FetchConnection>();
   readonly #listeners = new Set<() => void>();
-  readonly #reported = new Map<string, Milliseconds>();
+  readonly #refusals: RefusalReport;
   #lent: Lent = NOTHING_LENT;
   /** Carried for borrowers that are no longer neighbours. */
   #before: Directions<Bytes> = { down: 0, up: 0 };
@@ -136,6 +136,8 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#clock = clock;
     this.#events = events;
     this.#shapers = { down: new Shaper(0, clock), up: new Shaper(0, clock) };
+    this.#refusals = new RefusalReport(clock, events);
+    this.#cutOffs = new CutOffs(clock, () => this.#apply());
     this.#leases = this.#openLeases();
     const allowNetworks = parseNetworks(options.allowNetworks);
     const own = ownAddresses(clock, options.readInterfaces);
@@ -227,10 +229,11 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     const borrower = this.#borrowers.get(neighbourId);
     if (borrower === undefined) return;
     this.#borrowers.delete(neighbourId);
+    this.#cutOffs.forget(neighbourId);
     this.#before = sum(this.#before, borrower);
     borrower.cut(new LinepoolError('not_paired'));
     borrower[Symbol.dispose]();
-    for (const key of this.#reported.keys()) if (key.startsWith(neighbourId)) this.#reported.delete(key);
+    this.#refusals.forget(neighbourId);
     this.#apply();
   }
 
@@ -250,6 +253,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
         activeLeases: this.#leases.active(borrower.id),
         connections: borrower.connections,
         active: borrower.isActive,
+        cutOff: this.#cutOffs.of(borrower.id),
       })),
     };
   }
@@ -258,6 +262,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#listeners.clear();
     this.setLent({ ...NOTHING_LENT, words: 'the daemon ends' });
     for (const borrower of this.#borrowers.values()) borrower[Symbol.dispose]();
+    this.#cutOffs[Symbol.dispose]();
     this.#shapers.down[Symbol.dispose]();
     this.#shapers.up[Symbol.dispose]();
     this.#leases[Symbol.dispose]();
@@ -266,9 +271,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
 
   /** @throws LinepoolError `lending_off`, `overloaded` */
   #admit({ id }: Borrower, connections: 0 | 1): void {
-    const { rate, words, terms } = this.#lent;
-    if (rate.down <= 0) throw new LinepoolError('lending_off', `(${words})`);
-    if (this.#ceiling(id) <= 0) throw new LinepoolError('lending_off', `(${terms(id).words})`);
+    if (this.#ceiling(id) <= 0) throw this.#refusal(id);
     const { maxConnections } = this.#options;
     let open = connections;
     for (const borrower of this.#borrowers.values()) open += borrower.connections;
@@ -299,7 +302,16 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   /** What that neighbour may have at most, whoever else borrows. */
   #ceiling(id: string, direction: Direction = 'down'): BytesPerSecond {
     const { allowed, rate, factor } = this.#lent.terms(id);
-    return allowed ? Math.min(rate[direction], this.#lent.rate[direction] * factor) : 0;
+    if (!allowed || this.#cutOffs.of(id) !== undefined) return 0;
+    return Math.min(rate[direction], this.#lent.rate[direction] * factor);
+  }
+
+  /** Why it may have nothing. */
+  #refusal(id: string): LinepoolError {
+    const { rate, words, terms } = this.#lent;
+    const cutOff = this.#cutOffs.of(id);
+    if (cutOff !== undefined) return new LinepoolError('cut_off', `(${cutOff.words})`);
+    return new LinepoolError('lending_off', `(${rate.down > 0 ? terms(id).words : words})`);
   }
 
   #wish(id: string, direction: Direction, takes?: BytesPerSecond): Wish {
@@ -316,7 +328,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
 
   /** Brings what runs and what is offered in line with what is lent now. */
   #apply(): void {
-    const { rate, reason, words, terms } = this.#lent;
+    const { rate, reason } = this.#lent;
     // The line is wanted at home for a moment: what runs ends at once, but the leases hold, and are used again after it.
     const yields = reason === 'household' || reason === 'unmeasured';
     this.#deal('down', rate.down);
@@ -325,9 +337,11 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#deal('up', sendable(rate.up, comingDown));
     for (const borrower of this.#borrowers.values()) {
       const { id } = borrower;
-      if (this.#ceiling(id) > 0) continue;
+      const isOffered = this.#ceiling(id) > 0;
+      this.#cutOffs.told(id, isOffered);
+      if (isOffered) continue;
       // First what runs, so that it ends with the reason.
-      borrower.cut(new LinepoolError('lending_off', `(${rate.down > 0 ? terms(id).words : words})`));
+      borrower.cut(this.#refusal(id));
       if (!yields) this.#leases.end(id, 'lending_off');
     }
     if (rate.down <= 0 && !yields) this.#leases.end(undefined, 'lending_off');
@@ -360,13 +374,17 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     });
   }
 
-  #report(borrower: Borrower, { code, detail }: LinepoolError): void {
-    if (NOT_REPORTED.has(code)) return;
-    const key = `${borrower.id} ${code}`;
-    const now = this.#clock.now();
-    const before = this.#reported.get(key);
-    if (before !== undefined && now - before < REPORT_EVERY_MS) return;
-    this.#reported.set(key, now);
-    this.#events.report({ kind: 'lend_refused', borrower: borrower.neighbour.name, code, detail });
+  /** It has ignored its offer for too long: what runs for it ends, and it is told so. */
+  #cutOff({ id, neighbour }: Borrower): void {
+    const cutOff = this.#cutOffs.of(id);
+    if (cutOff === undefined) return;
+    const { forMs, words } = cutOff;
+    this.#events.report({ kind: 'borrower_cut_off', borrower: neighbour.name, forMs, detail: words });
+    this.#apply();
+  }
+
+  #report(borrower: Borrower, error: LinepoolError): void {
+    this.#refusals.refused(borrower, error);
+    if (this.#cutOffs.refused(borrower.id, error.code)) this.#cutOff(borrower);
   }
 }

@@ -75,6 +75,8 @@ export function outFor(code: ErrorCode, retryAfterMs: Milliseconds | undefined):
     case 'neighbour_unreachable':
     case 'overloaded':
       return 5_000;
+    case 'cut_off':
+      return 10_000;
     case 'lending_off':
       // When it is on again, the neighbour's offer says so.
       return 1_000;

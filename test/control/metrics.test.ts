@@ -39,6 +39,12 @@ describe('metrics', () => {
       'linepool_offered_bytes_per_second{direction="received"}': 2_500_000,
       'linepool_offered_bytes_per_second{direction="given"}': 0,
       linepool_bytes_twice_total: 0,
+      'linepool_lend_ceiling_bytes_per_second{by="now",direction="down"}': 1_250_000,
+      'linepool_lend_ceiling_bytes_per_second{by="now",direction="up"}': 125_000,
+      'linepool_lend_ceiling_bytes_per_second{by="policy",direction="down"}': 1_250_000,
+      'linepool_own_demand_bytes_per_second{direction="down"}': 125_000,
+      'linepool_line_capacity_bytes_per_second{direction="up"}': 625_000,
+      'linepool_borrower_bytes_per_second{neighbour="Third floor",direction="down"}': 0,
     };
     for (const [name, value] of Object.entries(expected)) assert.equal(metrics.get(name), value, name);
     for (const name of ['process_resident_memory_bytes', 'process_cpu_seconds_total', 'process_open_fds'])

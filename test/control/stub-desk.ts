@@ -193,6 +193,7 @@ export class StubDesk implements Desk {
   lending(): Lending {
     return {
       bytesPerSecond: 1_250_000,
+      upBytesPerSecond: 125_000,
       reason: 'hours',
       words: '20 % from 06:00 to 22:00',
       until: STARTED_AT + 3_600_000,
@@ -221,6 +222,7 @@ export class StubDesk implements Desk {
           allowed: false,
           weight: 1.5,
           words: 'not allowed to borrow',
+          rate: { down: 0, up: 0 },
           dayBytes: 0,
           monthBytes: 1_048_576,
           set: { allow: false },
