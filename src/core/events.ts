@@ -34,6 +34,8 @@ export type Event =
       readonly bytesTwice: Bytes;
       readonly peakWindowBytes: Bytes;
     }
+  /** All of it came, and it is not what the origin says it should be. */
+  | { readonly kind: 'download_refuted'; readonly download: string; readonly code: ErrorCode }
   | {
       readonly kind: 'span_failed';
       readonly download: string;

@@ -5,7 +5,10 @@ import type { Dispatcher } from 'undici';
 import type { LinepoolError } from '../core/errors.ts';
 import type { Span, SpanSet } from '../core/span.ts';
 import type { BytesPerSecond, Milliseconds } from '../core/units.ts';
+import type { SpanStatement } from '../lending/span-statement.ts';
+import type { Caught } from '../neighbours/trust.ts';
 import type { Path, PathId } from '../paths/path.ts';
+import type { Random } from './integrity/samples.ts';
 import type { Wanted } from './lanes.ts';
 import type { PlanSettings } from './plan-state.ts';
 import type { Sink } from './sink.ts';
@@ -24,6 +27,17 @@ export interface PathMemory {
   leaveOut(path: PathId, code: LinepoolError['code'], forMs: Milliseconds, detail: string): void;
 }
 
+/** How what checked neighbours bring is checked. */
+export interface Integrity {
+  /** How much of it is fetched again over our own line. */
+  readonly percent: number;
+  readonly random: Random;
+  /** Reads what the path's neighbour signed. @throws LinepoolError `span_unsigned` */
+  readonly read: (path: PathId, token: string) => Promise<SpanStatement>;
+  /** It brought other bytes than our own line: it is to be quarantined. Again, when its own signature proves it. */
+  readonly caught: (path: PathId, caught: Caught) => void;
+}
+
 export interface DownloadOptions extends Wanted {
   readonly id: string;
   /** The part of the file that is wanted, and what of that is there already. */
@@ -37,6 +51,8 @@ export interface DownloadOptions extends Wanted {
   readonly memory: PathMemory;
   /** What the own line brings, as far as is known. */
   readonly ownRate: BytesPerSecond | undefined;
+  /** Without it, nothing is checked beyond each response's head. */
+  readonly integrity?: Integrity;
   /** Longest time in which no byte comes from anywhere. */
   readonly silenceTimeout: Milliseconds;
 }

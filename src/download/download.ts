@@ -13,21 +13,21 @@ import { EMPTY, lengthOf } from '../core/span.ts';
 import { formatOrigin } from '../core/target.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { OWN, type Path, type PathId } from '../paths/path.ts';
+import { endedEvent, planOf, startedEvent } from './beginning.ts';
 import type { DownloadOptions, Ended, RunningFeed, RunningResponse } from './contract.ts';
 import { failedPath, isOneTooMany, judge } from './failure.ts';
+import { Guard } from './integrity/guard.ts';
 import { Lanes } from './lanes.ts';
 import { type LineView, linesOf } from './line-view.ts';
-import { startPlan, step } from './plan.ts';
+import { step } from './plan.ts';
 import type { AskId, PlanCommand, PlanEvent, PlanState } from './plan-state.ts';
 import { isResting, pathOf, rateOf } from './plan-state.ts';
 import { Received } from './received.ts';
-import { UNKNOWN_RATE } from './throughput.ts';
+import { joiningOf, usablePaths } from './usable.ts';
 
 const TICK_MS: Milliseconds = 20;
 /** The plan hears of the client's progress in steps of at least this. */
 const MOVE_STEP: Bytes = 65_536;
-/** What a neighbour's first byte is thought to take beyond our own: its request to us, and a connection of its own. */
-const DETOUR_MS: Milliseconds = 50;
 
 export class Download {
   readonly id: string;
@@ -47,6 +47,7 @@ export class Download {
   #draining = false;
   #plan: PlanState;
   readonly #received: Received;
+  readonly #guard: Guard | undefined;
   #running: { readonly response: RunningResponse; at: Bytes; paused: boolean } | undefined;
   #toldDelivered: Bytes;
   #heardAt: Milliseconds;
@@ -69,7 +70,11 @@ export class Download {
       options,
       {
         proven: (path) => this.#tell({ kind: 'proven', path }),
-        data: (path, offset, chunk) => this.#receive(path, offset, chunk),
+        data: (path, id, offset, chunk) => {
+          this.#guard?.came(path, id, chunk);
+          this.#receive(path, offset, chunk);
+        },
+        over: (path, id, signature) => this.#guard?.over(path, id, signature),
         ended: (path, id) => this.#tell({ kind: 'ended', path, id }),
         failed: (path, id, some, error, waitMs) => this.#failed(path, id, some, error, waitMs),
       },
@@ -77,14 +82,15 @@ export class Download {
       shell.clock,
     );
     this.#received = new Received(options.whole, options.have ?? EMPTY);
+    this.#guard = this.#openGuard();
     this.#toldDelivered = options.whole.start;
-    this.#plan = this.#startPlan(undefined);
+    this.#plan = planOf(options, undefined, this.#began);
   }
 
   /** Begins with a response that is running already: its bytes are fed in from now on. */
   adopt(response: RunningResponse): RunningFeed {
     this.#running = { response, at: this.options.whole.start, paused: false };
-    this.#plan = this.#startPlan(response);
+    this.#plan = planOf(this.options, response, this.#began);
     this.start();
     return {
       data: (chunk) => this.#ran(chunk),
@@ -101,6 +107,14 @@ export class Download {
   /** Fails it from outside, such as when its sink can take no more. */
   fail(error: LinepoolError): void {
     this.#finish({ outcome: 'failed', error });
+  }
+
+  /** All bytes came, and they are wrong: it has failed after all, and who altered something is looked for. */
+  refute(error: LinepoolError): void {
+    if (this.#end?.ended.outcome !== 'complete') return;
+    this.#end = { ...this.#end, ended: { outcome: 'failed', error } };
+    this.#events.report({ kind: 'download_refuted', download: this.id, code: error.code });
+    this.#guard?.audit(error);
   }
 
   get bytesTwice(): Bytes {
@@ -132,18 +146,9 @@ export class Download {
     return linesOf(this.#plan, this.#received.by, this.#names, this.#end !== undefined);
   }
 
-  #startPlan(response: RunningResponse | undefined): PlanState {
-    const { whole, have, settings, sink, ownRate } = this.options;
-    const running = response && { path: OWN, rate: ownRate ?? UNKNOWN_RATE, latencyMs: response.latencyMs };
-    return startPlan(
-      { settings, whole, horizon: sink.horizon, ...(have && { have }), ...(running && { running }) },
-      this.#began,
-    );
-  }
-
   /** Begins with nothing running. */
   start(): void {
-    const { paths, sink, target, whole, settings } = this.options;
+    const { paths, sink } = this.options;
     this.#names.set(OWN, paths.own.name);
     if (this.#received.missing === 0) {
       this.#finish({ outcome: 'complete' });
@@ -153,30 +158,11 @@ export class Download {
     this.#stack.use(paths.onChange(() => this.#pathsChanged()));
     this.#stack.use(this.#clock.every(TICK_MS, () => this.#tick()));
     this.#pathsChanged();
-    this.#events.report({
-      kind: 'download_started',
-      download: this.id,
-      origin: formatOrigin(target.origin),
-      bytes: lengthOf(whole),
-      paths: this.#plan.paths.map((path) => path.id),
-      scheme: settings.scheme,
-    });
-  }
-
-  #usable(path: Path): boolean {
-    const offer = path.offer();
-    return (
-      !this.#out.has(path.id) &&
-      (offer === undefined || offer.bytesPerSecond > 0) &&
-      path.carries(this.options.target.origin, { credentials: this.options.credentials }) &&
-      !this.options.memory.isLeftOut(path.id)
-    );
+    this.#events.report(startedEvent(this.id, this.options, this.#plan));
   }
 
   #pathsChanged(): void {
-    const { paths, ownRate } = this.options;
-    // The own line is never left out beforehand: it is what there always is.
-    const usable = [paths.own, ...paths.neighbours().filter((path) => this.#usable(path))];
+    const usable = usablePaths(this.options, (id) => this.#out.has(id));
     for (const known of this.#plan.paths) {
       if (known.standing.kind !== 'out' && !usable.some((path) => path.id === known.id)) {
         this.#tell({ kind: 'left', path: known.id });
@@ -188,14 +174,31 @@ export class Download {
     });
     if (joining.length === 0) return;
     for (const path of joining) this.#names.set(path.id, path.name);
-    const latencyMs = (this.#running?.response.latencyMs ?? DETOUR_MS) + DETOUR_MS;
+    const latencyMs = this.#running?.response.latencyMs;
     this.#tell({
       kind: 'joined',
-      paths: joining.map((path) => ({
-        path: path.id,
-        rate: path.offer()?.bytesPerSecond ?? ownRate ?? UNKNOWN_RATE,
-        latencyMs,
-      })),
+      paths: joining.map((path) => joiningOf(path, this.options.ownRate, latencyMs)),
+    });
+  }
+
+  #openGuard(): Guard | undefined {
+    const { integrity, memory } = this.options;
+    if (integrity === undefined) return undefined;
+    return new Guard(this.options, integrity, this.#clock, {
+      leave: (path, error, forMs) => {
+        this.#reportFailed(path, error);
+        if (forMs > 0) memory.leaveOut(path, error.code, forMs, error.detail);
+        this.#out.set(path, error.code);
+        this.#tell({ kind: 'left', path });
+      },
+      lost: (path, spans) => {
+        this.#received.forget(path, spans);
+        this.#tell({ kind: 'lost', spans });
+      },
+      fail: (error) => this.fail(error),
+      settled: () => {
+        if (this.#received.missing === 0) this.#finish({ outcome: 'complete' });
+      },
     });
   }
 
@@ -225,13 +228,7 @@ export class Download {
   #runEnded(error: LinepoolError): void {
     if (this.#running === undefined || this.#end !== undefined) return;
     this.#running = undefined;
-    this.#events.report({
-      kind: 'span_failed',
-      download: this.id,
-      path: OWN,
-      code: error.code,
-      detail: error.detail,
-    });
+    this.#reportFailed(OWN, error);
     if (isOneTooMany(this.#out.get(OWN))) {
       this.#out.delete(OWN);
       this.#pathsChanged();
@@ -241,8 +238,7 @@ export class Download {
 
   #tick(): void {
     const now = this.#clock.now();
-    // A sink that pushes back, or has what it takes for now, makes every path silent: that is not their fault.
-    if (this.#lanes.isPaused || this.#running?.paused === true || isResting(this.#plan)) this.#heardAt = now;
+    if (this.#isHeld) this.#heardAt = now;
     if (this.#lanes.isPaused) return;
     if (now - this.#heardAt > this.options.silenceTimeout) {
       this.fail(new LinepoolError('response_timeout'));
@@ -250,6 +246,14 @@ export class Download {
     }
     this.#noteMove();
     this.#tell({ kind: 'tick' });
+  }
+
+  /** A sink that pushes back, or has what it takes for now, makes every path silent: that is not their fault. */
+  get #isHeld(): boolean {
+    const { isPaused } = this.#lanes;
+    return (
+      isPaused || this.#running?.paused === true || isResting(this.#plan) || this.#received.missing === 0
+    );
   }
 
   #moved(): void {
@@ -275,9 +279,12 @@ export class Download {
     this.#heardAt = this.#clock.now();
     for (const part of this.#received.take(path, offset, chunk.length)) {
       this.options.sink.write(part.start, chunk.subarray(part.start - offset, part.end - offset));
+      if (path !== OWN) this.#guard?.wrote(path, part);
     }
-    if (this.#received.missing === 0) this.#finish({ outcome: 'complete' });
-    else if (this.options.sink.delivered - this.#toldDelivered >= MOVE_STEP) this.#noteMove();
+    if (this.#received.missing === 0) {
+      this.#guard?.close();
+      if (this.#guard?.isSettled !== false) this.#finish({ outcome: 'complete' });
+    } else if (this.options.sink.delivered - this.#toldDelivered >= MOVE_STEP) this.#noteMove();
   }
 
   #failed(
@@ -293,7 +300,7 @@ export class Download {
     const which = failedPath(pathOf(this.#plan, path), path, broughtSome, running);
     const { error, next, forMs, restMs } = judge(failed, waitMs, which);
     const { code, detail } = error;
-    this.#events.report({ kind: 'span_failed', download: this.id, path, code, detail });
+    this.#reportFailed(path, error);
     if (code === 'origin_busy') this.#busy = error;
     if (forMs > 0) {
       memory.leaveOut(path, code, forMs, detail);
@@ -308,6 +315,10 @@ export class Download {
     this.#tell({ kind: 'failed', path, id, next, restMs });
     // What was asked of several lines may mean all.
     if (code === 'origin_busy') this.#pathsChanged();
+  }
+
+  #reportFailed(path: PathId, { code, detail }: LinepoolError): void {
+    this.#events.report({ kind: 'span_failed', download: this.id, path, code, detail });
   }
 
   // What the plan says
@@ -352,7 +363,10 @@ export class Download {
       case 'ask': {
         const path = this.#pathById(command.path);
         if (path === undefined) this.#queue.push({ kind: 'left', path: command.path });
-        else this.#lanes.ask(path, command.id, command.span, this.#received.missing);
+        else {
+          this.#guard?.asked(path, command.id, command.span);
+          this.#lanes.ask(path, command.id, command.span, this.#received.missing);
+        }
         return;
       }
       case 'stop':
@@ -378,20 +392,10 @@ export class Download {
     this.#running = undefined;
     const reason = new LinepoolError('interrupted', 'the download has ended');
     this.#lanes.destroy(reason);
+    this.#guard?.end();
     if (running !== undefined && running.at < this.options.whole.end)
       running.response.controller.abort(reason);
-    for (const [id, bytes] of this.#received.by)
-      this.#pathById(id)?.brought?.(this.options.target.origin, bytes);
-    this.#events.report({
-      kind: 'download_ended',
-      download: this.id,
-      outcome: ended.outcome,
-      code: ended.outcome === 'failed' ? ended.error.code : undefined,
-      ms: this.ms,
-      bytesByPath: Object.fromEntries(this.#received.by),
-      bytesTwice: this.#received.twice,
-      peakWindowBytes: this.options.sink.peakBytes,
-    });
+    this.#events.report(endedEvent(this.id, ended, this.ms, this.#received, this.options.sink));
     this.#resolve(ended);
   }
 }

@@ -24,7 +24,9 @@ export interface Wanted {
 
 export interface LaneListener {
   proven(path: PathId): void;
-  data(path: PathId, offset: Bytes, chunk: Buffer): void;
+  data(path: PathId, id: AskId, offset: Bytes, chunk: Buffer): void;
+  /** Nothing more comes of it, for whatever reason; `signature`: of one that was to be signed and came to its end. */
+  over(path: PathId, id: AskId, signature: string | undefined): void;
   ended(path: PathId, id: AskId): void;
   failed(
     path: PathId,
@@ -69,26 +71,28 @@ export class Lanes {
     const open = this.#open.get(path.id) ?? this.#openLane(path, bytesWanted);
     const { lane, fetches } = open;
     const headers = path.id === OWN ? ownHeaders : neighbourHeaders;
-    const done = (): void => {
+    const signed = path.isChecked?.(target.origin) ?? false;
+    const done = (signature?: string): void => {
       fetches.delete(id);
       this.#paused.delete(fetch);
+      this.#listener.over(path.id, id, signature);
     };
     const fetch: RangeFetch = new RangeFetch(
-      { path: target.path, headers, span, total, validator },
+      { path: target.path, headers, span, total, validator, signed },
       {
         proven: () => this.#listener.proven(path.id),
         data: (offset, chunk) => {
           open.brought = true;
-          this.#listener.data(path.id, offset, chunk);
+          this.#listener.data(path.id, id, offset, chunk);
           // At its end it is not held back: that would hold those behind it on the lane, for good.
           if (fetch.isOver || fetch.at >= fetch.end || this.#accepts(fetch.at)) return;
           this.#paused.add(fetch);
           fetch.pause();
         },
-        ended: () => {
+        ended: (signature) => {
           // Told first: the download asks here how far the fetch came.
           this.#listener.ended(path.id, id);
-          done();
+          done(signature);
         },
         failed: (error, retryAfterMs) => {
           // A server may close a connection after any response; then it is the next request that fails.
@@ -125,6 +129,7 @@ export class Lanes {
     if (!fetch.isOver) return;
     open.fetches.delete(id);
     this.#paused.delete(fetch);
+    this.#listener.over(path, id, undefined);
     // Nobody is served by waiting for responses that nobody wants: the lane goes, the next ask opens another.
     if (open.fetches.size > 0 || this.#open.get(path) !== open) return;
     this.#open.delete(path);

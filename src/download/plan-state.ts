@@ -140,6 +140,8 @@ export type PlanEvent =
   | { readonly kind: 'run_failed' }
   /** The client has taken more, or the window changed. */
   | { readonly kind: 'moved'; readonly delivered: Bytes; readonly horizon: Bytes }
+  /** What was brought is to be fetched anew. */
+  | { readonly kind: 'lost'; readonly spans: SpanSet }
   /** Time passed. */
   | { readonly kind: 'tick' };
 

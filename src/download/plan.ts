@@ -196,6 +196,8 @@ function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState
         horizon: event.horizon,
       };
     }
+    case 'lost':
+      return { ...state, holes: event.spans.reduce(union, state.holes) };
     case 'tick': {
       // Time in which nothing came counts too, or a path that stalls would keep its rate.
       const paths = state.paths.map((path) =>

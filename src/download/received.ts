@@ -33,6 +33,14 @@ export class Received {
     return this.#by;
   }
 
+  /** What that path brought is not here any more. */
+  forget(path: PathId, spans: SpanSet): void {
+    const bytes = sizeOf(spans);
+    this.#set = spans.reduce(subtract, this.#set);
+    this.#by.set(path, (this.#by.get(path) ?? 0) - bytes);
+    this.#missing += bytes;
+  }
+
   /** Takes note of a chunk; gives the parts of it that are new. */
   take(path: PathId, offset: Bytes, length: Bytes): SpanSet {
     const came = span(offset, offset + length);

@@ -2,6 +2,7 @@
  * Where a download puts its bytes: the window in front of a client, or a file. Each byte is written once.
  * A sink pushes back by `horizon` (what may be asked for at all) and `accepts` (what may be read on now).
  */
+import type { SpanSet } from '../core/span.ts';
 import type { Bytes } from '../core/units.ts';
 
 export interface Sink {
@@ -13,6 +14,8 @@ export interface Sink {
   readonly peakBytes: Bytes;
   /** Takes the bytes for their place; the chunk is not changed afterwards. Never waits: see `accepts`. */
   write(offset: Bytes, chunk: Buffer): void;
+  /** Gives up bytes that were written; false when some have gone on already, or may have. */
+  discard?(spans: SpanSet): boolean;
   /** False while nothing may be read that would come to this offset; `onMove` tells when to ask again. */
   accepts(offset: Bytes): boolean;
   /** Called when `delivered`, `horizon` or `accepts` may have changed. */

@@ -9,7 +9,7 @@
  * Nothing beyond the horizon may be asked for, so what is held can never be more than what is committed.
  */
 import type { Writable } from 'node:stream';
-import type { Span } from '../core/span.ts';
+import type { Span, SpanSet } from '../core/span.ts';
 import type { Bytes } from '../core/units.ts';
 import type { Sink } from './sink.ts';
 
@@ -125,11 +125,22 @@ export class Window implements Sink {
   #position: Bytes;
   #horizon: Bytes;
   #blocked = false;
+  /** Nothing at or beyond it goes to the client yet. */
+  #limit: Bytes;
+  readonly #passing: (chunk: Buffer) => void;
   #listener: () => void = () => {};
-  #handedOver: (() => void) | undefined;
+  #atLimit: (() => void) | undefined;
 
-  constructor(out: Writable, share: WindowShare, whole: Span) {
+  /** The last `heldBack` bytes wait until `release`; `passing` is told of all others as they go to the client. */
+  constructor(
+    out: Writable,
+    share: WindowShare,
+    whole: Span,
+    { heldBack = 0, passing = () => {} }: { heldBack?: Bytes; passing?: (chunk: Buffer) => void } = {},
+  ) {
     this.#out = out;
+    this.#limit = Math.max(whole.start, whole.end - heldBack);
+    this.#passing = passing;
     this.#share = share;
     this.#whole = whole;
     this.#position = whole.start;
@@ -151,10 +162,38 @@ export class Window implements Sink {
     return Math.min(this.#horizon, this.#whole.end);
   }
 
-  /** Calls back once every byte was handed to the client's socket: at once, or when it drains. */
+  /** Calls back once every byte that may was handed to the client's socket: at once, or when it drains. */
   whenHandedOver(listener: () => void): void {
-    this.#handedOver = listener;
+    this.#atLimit = listener;
     this.#flush();
+  }
+
+  /** What is held back, once all else was handed over. */
+  heldBack(): readonly Buffer[] {
+    const chunks: Buffer[] = [];
+    for (let at = this.#limit; at < this.#whole.end; ) {
+      const chunk = this.#held.get(at);
+      if (chunk === undefined) break;
+      chunks.push(chunk);
+      at += chunk.length;
+    }
+    return chunks;
+  }
+
+  /** Nothing is held back any more. */
+  release(): void {
+    this.#limit = this.#whole.end;
+    this.#flush();
+  }
+
+  discard(spans: SpanSet): boolean {
+    if (spans.some(({ start }) => start < this.#position)) return false;
+    for (const [offset, { length }] of this.#held) {
+      if (!spans.some(({ start, end }) => start <= offset && offset < end)) continue;
+      this.#held.delete(offset);
+      this.#heldBytes -= length;
+    }
+    return true;
   }
 
   get peakBytes(): Bytes {
@@ -186,21 +225,29 @@ export class Window implements Sink {
   }
 
   #flush(): void {
-    while (!this.#blocked) {
-      const chunk = this.#held.get(this.#position);
+    while (!this.#blocked && this.#position < this.#limit) {
+      const chunk = this.#cut(this.#position);
       if (chunk === undefined) break;
       this.#held.delete(this.#position);
       this.#heldBytes -= chunk.length;
       this.#position += chunk.length;
+      this.#passing(chunk);
       this.#blocked = !this.#out.write(chunk);
     }
-    this.#tellHandedOver();
+    if (this.#atLimit === undefined || this.#position < this.#limit) return;
+    const listener = this.#atLimit;
+    this.#atLimit = undefined;
+    listener();
   }
 
-  #tellHandedOver(): void {
-    if (this.#handedOver === undefined || this.#position < this.#whole.end) return;
-    const listener = this.#handedOver;
-    this.#handedOver = undefined;
-    listener();
+  /** The chunk at that place, and none of what is held back. */
+  #cut(offset: Bytes): Buffer | undefined {
+    const chunk = this.#held.get(offset);
+    const room = this.#limit - offset;
+    if (chunk === undefined || chunk.length <= room) return chunk;
+    this.#held.set(this.#limit, chunk.subarray(room));
+    const first = chunk.subarray(0, room);
+    this.#held.set(offset, first);
+    return first;
   }
 }

@@ -86,10 +86,13 @@ export class TrustBook implements AsyncDisposable {
     return this.#change(id, { ...this.#entries.get(id), trust });
   }
 
-  /** At once; the first proof stays. @throws LinepoolError `state_unusable`: it holds until the next start only */
+  /**
+   * At once; the first proof stays, unless it is not signed and this one is.
+   * @throws LinepoolError `state_unusable`: it holds until the next start only
+   */
   quarantine(id: HouseholdId, caught: Caught): Promise<void> {
     const before = this.#entries.get(id);
-    return before?.caught === undefined ? this.#change(id, { ...before, caught }) : Promise.resolve();
+    return proves(before?.caught, caught) ? this.#change(id, { ...before, caught }) : Promise.resolve();
   }
 
   /** @throws LinepoolError `state_unusable` */
@@ -158,6 +161,10 @@ export class TrustBook implements AsyncDisposable {
     if (oldest !== undefined) this.#entries.delete(oldest);
   }
 }
+
+/** Whether a proof says more than the one that there is. */
+export const proves = (before: Caught | undefined, caught: Caught): boolean =>
+  before === undefined || (before.signed === undefined && caught.signed !== undefined);
 
 function parse(file: string, text: string): Map<HouseholdId, Entry> {
   try {

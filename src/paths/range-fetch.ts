@@ -3,8 +3,8 @@
  * and stopped where its asker wants it to stop. Used by downloads over every kind of path.
  * It must never pass on a byte of a response that failed a check, or a byte beyond what was asked.
  *
- *     waiting ──head ok──► flowing ──last byte──► over
- *        └──────── refused, broken, stopped ───────►┘
+ *     waiting ──head ok──► flowing ──last byte──► over        one that is signed is over with its trailer:
+ *        └──────── refused, broken, stopped ───────►┘         flowing ──last byte──► signing ──► over
  */
 import type { Dispatcher } from 'undici';
 import { Bursts } from '../core/bursts.ts';
@@ -35,6 +35,8 @@ export interface RangeWanted {
   /** Length of the whole representation. */
   readonly total: Bytes;
   readonly validator: Validator;
+  /** It is to be signed: its end is that of the message, whose trailer has the signature. */
+  readonly signed?: boolean;
 }
 
 export interface RangeListener {
@@ -42,8 +44,8 @@ export interface RangeListener {
   proven(): void;
   /** Bytes from `offset` on; kept by the listener, never changed afterwards. */
   data(offset: Bytes, chunk: Buffer): void;
-  /** All up to the end came. */
-  ended(): void;
+  /** All up to the end came; `signature` is what its trailer says. */
+  ended(signature: string | undefined): void;
   /** It broke off, or was refused; what came before is good. `retryAfterMs` is the origin's wish. */
   failed(error: LinepoolError, retryAfterMs: Milliseconds | undefined): void;
 }
@@ -92,6 +94,8 @@ const asksForLess = (status: number): boolean => status === 429 || status === 50
 type State =
   | { readonly kind: 'waiting' }
   | { readonly kind: 'flowing' }
+  /** Every byte came; the trailer is waited for. */
+  | { readonly kind: 'signing' }
   /** Nobody wants it any more; its turn on the lane has not come. */
   | { readonly kind: 'unwanted' }
   | { readonly kind: 'over' };
@@ -176,7 +180,7 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
       return;
     }
     // undici sends a request again when the connection broke under another one: then it begins anew.
-    if (this.#state.kind === 'flowing') {
+    if (this.#state.kind === 'flowing' || this.#state.kind === 'signing') {
       this.#fail(new LinepoolError('connection_lost'), undefined);
       controller.abort(STOPPED);
       return;
@@ -201,6 +205,11 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state.kind === 'signing') {
+      const error = new LinepoolError('span_length', '(more came than was asked for)');
+      this.#fail(error, undefined);
+      controller.abort(error);
+    }
     if (this.#state.kind !== 'flowing') return;
     const offset = this.#at;
     const room = this.#end - offset;
@@ -221,13 +230,20 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
     }
     // The end was brought forward: the rest of the response is reset.
     if (this.#end < this.#wanted.span.end) this.#stop();
-    else this.#state = { kind: 'over' };
-    this.#listener.ended();
+    else if (this.#wanted.signed === true) {
+      this.#state = { kind: 'signing' };
+      return;
+    } else this.#state = { kind: 'over' };
+    this.#listener.ended(undefined);
   }
 
-  onResponseEnd(): void {
-    if (this.#state.kind === 'flowing') this.#fail(new LinepoolError('span_length'), undefined);
-    else this.#state = { kind: 'over' };
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    const { kind } = this.#state;
+    if (kind === 'flowing') this.#fail(new LinepoolError('span_length'), undefined);
+    this.#state = { kind: 'over' };
+    if (kind !== 'signing') return;
+    const trailers = fromWire((controller.rawTrailers ?? []) as Buffer[]);
+    this.#listener.ended(fieldValue(trailers, SPAN_TRAILER));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -249,6 +265,11 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
 }
 
 const STOPPED = new LinepoolError('interrupted', 'the span is not wanted any more');
+
+/** The request header that asks a lender to sign a span, what it says, and the trailer with the signature. */
+export const SIGN_HEADER = 'linepool-sign';
+export const SIGN_SPAN = 'span';
+export const SPAN_TRAILER = 'linepool-span';
 
 /** The header in which a lender names why it refused, as against an error of the origin. */
 export const LENDER_ERROR = 'linepool-error';

@@ -9,12 +9,14 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
+import { LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { RawHeaders } from '../core/http.ts';
 import { formatOrigin, type Origin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
-import type { PathMemory, PathSource } from '../download/contract.ts';
+import type { Integrity, PathMemory, PathSource } from '../download/contract.ts';
 import { Download } from '../download/download.ts';
+import { digestOf } from '../download/integrity/digests.ts';
 import { type OriginSeats, type Place, seated } from '../download/origin-seats.ts';
 import type { PlanSettings } from '../download/plan-state.ts';
 import type { Register } from '../download/register.ts';
@@ -24,6 +26,7 @@ import type { Health } from '../paths/health.ts';
 import type { OwnLine } from '../paths/own-line.ts';
 import { OWN, type Path } from '../paths/path.ts';
 import type { Consider, ResponseHead, Takeover } from './takeover.ts';
+import { HELD_BACK_BYTES, type WholeCheck, wholeCheck } from './whole-check.ts';
 
 export interface PoolingOptions {
   readonly enabled: boolean;
@@ -43,6 +46,8 @@ export interface PoolingRooms {
   readonly health: Health;
   readonly seats: OriginSeats;
   readonly register: Register;
+  /** How what checked neighbours bring is checked. */
+  readonly integrity?: Integrity;
 }
 
 /** Of a client's request, these are about one message or one part; a request for a span has its own. */
@@ -133,7 +138,15 @@ function memoryOf(
 function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms: PoolingRooms): Takeover {
   const { ownLine, neighbours, health, budget, register, clock, events } = rooms;
   const { origin } = head.target;
-  const window = new Window(head.response, budget.join(), pool.span);
+  const { span, total } = pool;
+  // Whoever is not checked costs nothing to check.
+  const checked = neighbours.neighbours().some((path) => path.isChecked?.(origin) === true);
+  const isWhole = span.start === 0 && span.end === total;
+  const check = wholeCheck(checked ? digestOf(head.headers, isWhole) : undefined);
+  const window = new Window(head.response, budget.join(), span, {
+    heldBack: checked ? HELD_BACK_BYTES : 0,
+    passing: check.passing,
+  });
   const place = rooms.seats.join(origin, () =>
     neighbours
       .neighbours()
@@ -159,12 +172,13 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
       }),
       memory: memoryOf(health, origin, place, () => neighbours.neighbours()),
       ownRate: ownLine.down,
+      ...(rooms.integrity && { integrity: rooms.integrity }),
       silenceTimeout: options.silenceTimeout,
     },
     { clock, events },
   );
   void download.ended.then(() => place[Symbol.dispose]());
-  const delivered = deliver(download, window, head.response);
+  const delivered = deliver(download, window, head.response, check);
   register.add(download, pool.reason, delivered);
   const feed = download.adopt({ controller: head.controller, latencyMs: head.waitedMs });
   void delivered.then(() => {
@@ -175,7 +189,12 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
 }
 
 /** Ends the client's response as the download ended; resolves when nothing of it is left. */
-async function deliver(download: Download, window: Window, response: ServerResponse): Promise<void> {
+async function deliver(
+  download: Download,
+  window: Window,
+  response: ServerResponse,
+  check: WholeCheck,
+): Promise<void> {
   const gone = new Promise<void>((resolve) => {
     response.once('close', () => {
       download.abandon();
@@ -184,7 +203,15 @@ async function deliver(download: Download, window: Window, response: ServerRespo
   });
   const ended = await download.ended;
   if (ended.outcome === 'complete') {
-    window.whenHandedOver(() => response.end());
+    window.whenHandedOver(() => {
+      if (check.holds(window.heldBack())) {
+        window.release();
+        window.whenHandedOver(() => response.end());
+      } else {
+        download.refute(new LinepoolError('digest_mismatch'));
+        response.destroy();
+      }
+    });
     await gone;
   } else if (ended.outcome === 'failed') {
     // What the client has is a truncated body, and it must look like one.

@@ -31,6 +31,7 @@ function watch(origin: TestOrigin, accepts: (offset: number) => boolean = () => 
     {
       proven: () => undefined,
       data: () => undefined,
+      over: () => undefined,
       ended: (_path, id) => told.push(`ended ${id}`),
       failed: (_path, id, brought, error) =>
         told.push(`failed ${id} ${error.code}${brought ? ', brought' : ''}`),
@@ -139,6 +140,7 @@ describe('the lanes of a download', () => {
       {
         proven: () => undefined,
         data: () => undefined,
+        over: () => undefined,
         ended: (_path, id) => ended.push(id),
         failed: (_path, id) => {
           left -= 1;

@@ -1,0 +1,307 @@
+/**
+ * The checks of one download: what checked neighbours bring is compared, sample by sample, with what our own line brings,
+ * and with what the neighbour signed. Made by the download, which tells it of each span and does what follows.
+ * It must never call a span good of which no sample was compared.
+ *
+ *     asked ──first bytes──► samples asked over our own line ──┐
+ *       └──────over, statement read────────────────────────────┴──► judged: good │ caught │ unsigned
+ *
+ * Nobody but us knows what is sampled: it is chosen here and fetched over our own line.
+ */
+import type { Clock } from '../../core/clock.ts';
+import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
+import type { Validator } from '../../core/http.ts';
+import { lengthOf, type Span } from '../../core/span.ts';
+import { type Bytes, MIB, type Milliseconds } from '../../core/units.ts';
+import { type SpanStatement, validatorHash } from '../../lending/span-statement.ts';
+import type { Caught } from '../../neighbours/trust.ts';
+import type { PathId } from '../../paths/path.ts';
+import type { AskId } from '../plan-state.ts';
+import type { OwnProbe } from './own-probe.ts';
+import type { Random } from './samples.ts';
+import { type Sample, WatchedSpan } from './watched-span.ts';
+
+/** All bytes are here: so long the samples may still take, tries again included. */
+export const PATIENCE_MS: Milliseconds = 15_000;
+/** All bytes are here: so long a neighbour's signature may still take. */
+export const SIGNATURE_MS: Milliseconds = 500;
+/** So often another version in a row: the file has changed, it is not one of several servers that is behind. */
+export const OTHER_VERSIONS = 4;
+const LOOK_MS: Milliseconds = 100;
+/** A larger span is not fetched again as a whole, to prove what is known already. */
+export const PROVED_BYTES_MAX: Bytes = 32 * MIB;
+/** Good spans of which signature and hash are kept, to find out who it was when the digest of the whole is wrong. */
+export const KEPT_SPANS = 512;
+
+export interface ChecksOptions {
+  readonly percent: number;
+  readonly random: Random;
+  readonly clock: Clock;
+  /** `http://host:port`. */
+  readonly origin: string;
+  readonly total: Bytes;
+  readonly validator: Validator;
+  /** What the path's neighbour signed; undefined when it is not asked to. @throws LinepoolError `span_unsigned` */
+  readonly read: (path: PathId, token: string) => Promise<SpanStatement>;
+}
+
+export interface ChecksListener {
+  /** It brought other bytes than our own line. Again, with `signed`, when its signature proves it. */
+  caught(path: PathId, caught: Caught): void;
+  /** It didn't sign what it brought, or signed something else. */
+  unsigned(path: PathId, error: LinepoolError): void;
+  /** Nothing is open any more. */
+  settled(): void;
+  /** What is left could not be compared in time. */
+  failed(error: LinepoolError): void;
+}
+
+interface Watch {
+  readonly span: WatchedSpan;
+  readonly probes: Map<Sample, { readonly asked: Disposable; ours: string | undefined }>;
+  state: 'coming' | 'over';
+  /** Read and fitting. */
+  signed: string | undefined;
+  reading: boolean;
+}
+
+/** A span that was found good, or whose bytes went on. */
+interface Kept {
+  readonly path: PathId;
+  readonly span: Span;
+  readonly brought: string;
+  readonly signed: string | undefined;
+}
+
+export class Checks implements Disposable {
+  readonly #probe: OwnProbe;
+  readonly #options: ChecksOptions;
+  readonly #listener: ChecksListener;
+  readonly #stack = new DisposableStack();
+  readonly #watches = new Map<string, Watch>();
+  readonly #caught = new Set<PathId>();
+  readonly #kept: Kept[] = [];
+  readonly #involved = new Set<PathId>();
+  /** Parts that are being fetched again to prove something. */
+  #proving = 0;
+  #closed = false;
+
+  constructor(probe: OwnProbe, options: ChecksOptions, listener: ChecksListener) {
+    this.#probe = this.#stack.use(probe);
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  /** Nothing is open. */
+  get isSettled(): boolean {
+    return this.#watches.size === 0 && this.#proving === 0;
+  }
+
+  /** Neighbours that brought something that is checked. */
+  get involved(): ReadonlySet<PathId> {
+    return this.#involved;
+  }
+
+  /** A checked neighbour was asked for the span. */
+  asked(path: PathId, id: AskId, asked: Span): void {
+    const { percent, random } = this.#options;
+    this.#watches.set(keyOf(path, id), {
+      span: new WatchedSpan(path, asked, percent, random),
+      probes: new Map(),
+      state: 'coming',
+      signed: undefined,
+      reading: false,
+    });
+  }
+
+  /** More of it came, in order. */
+  came(path: PathId, id: AskId, chunk: Buffer): void {
+    const watch = this.#watches.get(keyOf(path, id));
+    if (watch?.state !== 'coming' || chunk.length === 0) return;
+    const first = watch.span.length === 0;
+    watch.span.take(chunk);
+    if (!first) return;
+    this.#involved.add(path);
+    for (const sample of watch.span.samples) this.#ask(watch, sample);
+  }
+
+  /** Nothing more of it comes. `signed`: the trailer, of an answer that came to its end. */
+  over(path: PathId, id: AskId, signed: string | undefined): void {
+    const watch = this.#watches.get(keyOf(path, id));
+    if (watch !== undefined) this.#over(watch, signed);
+  }
+
+  /** All bytes of the download are here: what is open must settle within its time. */
+  close(): void {
+    if (this.#closed || this.isSettled) return;
+    this.#closed = true;
+    const { clock } = this.#options;
+    for (const watch of this.#watches.values()) if (!watch.span.isWhole) this.#over(watch, undefined);
+    this.#stack.use(
+      clock.after(SIGNATURE_MS, () => {
+        for (const watch of this.#watches.values()) this.#over(watch, undefined);
+      }),
+    );
+    this.#stack.use(
+      clock.after(PATIENCE_MS, () => this.#listener.failed(new LinepoolError('span_unchecked'))),
+    );
+    this.#stack.use(
+      clock.every(LOOK_MS, () => {
+        if (this.#probe.otherVersions >= OTHER_VERSIONS)
+          this.#listener.failed(new LinepoolError('origin_changed'));
+      }),
+    );
+  }
+
+  /** Something has to be fetched anew: the time begins when all is here again. */
+  reopen(): void {
+    this.#closed = false;
+  }
+
+  /**
+   * The digest of the whole is wrong, so somebody altered something: spans are fetched again, in an order that nobody
+   * foresees, until one differs or `mostBytes` were. Whoever is found is told of by `caught`.
+   */
+  audit(mostBytes: Bytes): void {
+    const spans = this.#kept.filter(({ span }) => lengthOf(span) <= PROVED_BYTES_MAX);
+    let left = mostBytes;
+    const next = (): void => {
+      const [one] = spans.splice(this.#options.random(Math.max(1, spans.length)), 1);
+      if (one === undefined || left < lengthOf(one.span)) return;
+      left -= lengthOf(one.span);
+      this.#fetchAgain(one.span, (ours) => {
+        if (ours === one.brought) next();
+        else this.#tell(one.path, this.#proof('digest', one.span, one.brought, ours, one.signed));
+      });
+    };
+    next();
+  }
+
+  [Symbol.dispose](): void {
+    this.#stack.dispose();
+    this.#watches.clear();
+  }
+
+  #ask(watch: Watch, sample: Sample): void {
+    const asked = this.#probe.fetch(sample.span, (ours) => {
+      const probe = watch.probes.get(sample);
+      if (probe === undefined) return;
+      probe.ours = ours;
+      this.#judge(watch);
+    });
+    watch.probes.set(sample, { asked, ours: undefined });
+  }
+
+  #over(watch: Watch, signed: string | undefined): void {
+    if (watch.state === 'over') return;
+    watch.state = 'over';
+    const { span } = watch;
+    const final = span.final();
+    for (const [sample, { asked }] of watch.probes) {
+      if (final.includes(sample)) continue;
+      asked[Symbol.dispose]();
+      watch.probes.delete(sample);
+    }
+    for (const sample of final) if (!watch.probes.has(sample)) this.#ask(watch, sample);
+    if (signed !== undefined) void this.#read(watch, signed);
+    else if (span.isWhole)
+      this.#unsigned(watch, new LinepoolError('span_unsigned', 'It came without a signature.'));
+    this.#judge(watch);
+  }
+
+  /** Never rejects. */
+  async #read(watch: Watch, token: string): Promise<void> {
+    const { span } = watch;
+    const { read, total, validator } = this.#options;
+    watch.reading = true;
+    try {
+      const said = await read(span.path, token);
+      const fits =
+        said.span.start === span.asked.start &&
+        said.span.end === span.at &&
+        said.total === total &&
+        said.validator === validatorHash(validator) &&
+        said.sha256 === span.brought;
+      if (fits) watch.signed = token;
+      else throw new LinepoolError('span_unsigned', 'It signed something else than it brought.');
+    } catch (error) {
+      this.#unsigned(watch, asLinepoolError(error));
+    }
+    watch.reading = false;
+    this.#judge(watch);
+  }
+
+  #unsigned({ span }: Watch, error: LinepoolError): void {
+    if (!this.#caught.has(span.path)) this.#listener.unsigned(span.path, error);
+  }
+
+  #judge(watch: Watch): void {
+    const { span, probes, signed } = watch;
+    if (watch.state !== 'over' || watch.reading || !this.#isOpen(watch)) return;
+    const wrong = [...probes].find(([sample, { ours }]) => ours !== undefined && ours !== sample.brought);
+    if (wrong === undefined && [...probes.values()].some(({ ours }) => ours === undefined)) return;
+    this.#forget(watch);
+    if (wrong === undefined) this.#keep({ path: span.path, span: span.came, brought: span.brought, signed });
+    else {
+      const [sample, { ours = '' }] = wrong;
+      this.#tell(span.path, this.#proof('sample', sample.span, sample.brought ?? '', ours, undefined));
+      if (signed !== undefined) this.#prove(span, signed);
+    }
+    this.#settle();
+  }
+
+  /** The whole span again, since its signature is under the hash of the whole. */
+  #prove({ path, came, brought }: WatchedSpan, signed: string): void {
+    if (lengthOf(came) > PROVED_BYTES_MAX) return;
+    this.#fetchAgain(came, (ours) => {
+      if (ours !== brought) this.#listener.caught(path, this.#proof('sample', came, brought, ours, signed));
+    });
+  }
+
+  #fetchAgain(part: Span, told: (ours: string) => void): void {
+    this.#proving += 1;
+    this.#probe.fetch(part, (ours) => {
+      this.#proving -= 1;
+      told(ours);
+      this.#settle();
+    });
+  }
+
+  #tell(path: PathId, caught: Caught): void {
+    this.#caught.add(path);
+    this.#listener.caught(path, caught);
+  }
+
+  #proof(
+    by: Caught['by'],
+    { start, end }: Span,
+    brought: string,
+    ours: string,
+    signed: string | undefined,
+  ): Caught {
+    const { origin, total, clock } = this.#options;
+    const proof = { at: clock.wall(), origin, start, end, total, by, brought, ours };
+    return signed === undefined ? proof : { ...proof, signed };
+  }
+
+  #keep(kept: Kept): void {
+    if (lengthOf(kept.span) === 0) return;
+    this.#kept.push(kept);
+    if (this.#kept.length > KEPT_SPANS) this.#kept.shift();
+  }
+
+  #isOpen(watch: Watch): boolean {
+    return [...this.#watches.values()].includes(watch);
+  }
+
+  #forget(watch: Watch): void {
+    for (const { asked } of watch.probes.values()) asked[Symbol.dispose]();
+    for (const [key, other] of this.#watches) if (other === watch) this.#watches.delete(key);
+  }
+
+  #settle(): void {
+    if (this.isSettled) this.#listener.settled();
+  }
+}
+
+const keyOf = (path: PathId, id: AskId): string => `${path} ${id}`;

@@ -1,0 +1,169 @@
+/**
+ * The guard of one download: knows what checked neighbours brought, has it checked, and says what follows when it is wrong:
+ * the neighbour is out, what it brought is fetched anew where nothing of it has gone on, and else the download fails.
+ * The download tells it what comes. It must never let a download be complete while something is unchecked.
+ */
+import { randomInt } from 'node:crypto';
+import type { Clock } from '../../core/clock.ts';
+import { type ErrorCode, LinepoolError } from '../../core/errors.ts';
+import { type Span, type SpanSet, union } from '../../core/span.ts';
+import { formatOrigin } from '../../core/target.ts';
+import { type Bytes, MIB, type Milliseconds } from '../../core/units.ts';
+import type { Caught } from '../../neighbours/trust.ts';
+import type { Path, PathId } from '../../paths/path.ts';
+import type { DownloadOptions, Integrity } from '../contract.ts';
+import type { AskId } from '../plan-state.ts';
+import { Checks } from './checks.ts';
+import { OwnProbe } from './own-probe.ts';
+
+/** Who does not sign, or took part in what came out wrong, is left out for the origin for so long. */
+export const DOUBTED_OUT_MS: Milliseconds = 10 * 60_000;
+/** How much is fetched again to find out who altered something. */
+export const AUDIT_BYTES: Bytes = 64 * MIB;
+/** How long the search may go on after the end of the download. */
+export const SEARCH_MS: Milliseconds = 30_000;
+
+export interface GuardHost {
+  /** It is not used any more in this download. */
+  leave(path: PathId, error: LinepoolError, forMs: Milliseconds): void;
+  /** What that path brought is gone, and to be fetched anew. */
+  lost(path: PathId, spans: SpanSet): void;
+  fail(error: LinepoolError): void;
+  /** Nothing is unchecked at the moment. */
+  settled(): void;
+}
+
+/** What a path brought that has not gone on yet: runs in the order in which they came. */
+interface Brought {
+  runs: { start: Bytes; end: Bytes }[];
+  /** Something of it has gone on. */
+  goneOn: boolean;
+}
+
+export class Guard {
+  readonly #options: DownloadOptions;
+  readonly #integrity: Integrity;
+  readonly #clock: Clock;
+  readonly #host: GuardHost;
+  readonly #checks: Checks;
+  readonly #brought = new Map<PathId, Brought>();
+  readonly #out = new Map<PathId, ErrorCode>();
+  #ended = false;
+
+  constructor(options: DownloadOptions, integrity: Integrity, clock: Clock, host: GuardHost) {
+    const { target, total, validator, paths } = options;
+    this.#options = options;
+    this.#integrity = integrity;
+    this.#clock = clock;
+    this.#host = host;
+    this.#checks = new Checks(
+      new OwnProbe(paths.own, options, clock),
+      {
+        percent: integrity.percent,
+        random: integrity.random,
+        clock,
+        origin: formatOrigin(target.origin),
+        total,
+        validator,
+        read: integrity.read,
+      },
+      {
+        caught: (path, caught) => this.#caught(path, caught),
+        unsigned: (path, error) => this.#leave(path, error, DOUBTED_OUT_MS),
+        settled: () => this.#settled(),
+        failed: (error) => this.#host.fail(error),
+      },
+    );
+  }
+
+  get isSettled(): boolean {
+    return this.#checks.isSettled;
+  }
+
+  asked(path: Path, id: AskId, asked: Span): void {
+    if (path.isChecked?.(this.#options.target.origin) === true) this.#checks.asked(path.id, id, asked);
+  }
+
+  came(path: PathId, id: AskId, chunk: Buffer): void {
+    this.#checks.came(path, id, chunk);
+  }
+
+  over(path: PathId, id: AskId, signature: string | undefined): void {
+    this.#checks.over(path, id, signature);
+  }
+
+  /** The path brought this part, and it went to the sink. */
+  wrote(path: PathId, { start, end }: Span): void {
+    const brought = this.#brought.get(path) ?? { runs: [], goneOn: false };
+    this.#brought.set(path, brought);
+    const last = brought.runs.at(-1);
+    if (last?.end === start) last.end = end;
+    else {
+      const { delivered } = this.#options.sink;
+      const kept = brought.runs.filter((run) => run.end > delivered);
+      brought.goneOn ||= kept.length < brought.runs.length;
+      brought.runs = [...kept, { start, end }];
+    }
+  }
+
+  /** All bytes are here; `settled` is told when they are checked, unless they are. */
+  close(): void {
+    this.#checks.close();
+  }
+
+  /**
+   * The digest of the whole is wrong: whoever altered something is looked for, for a while. Until then all who took part are
+   * left out for the origin, so that the client's next try does without them, even if it is the origin's own digest that is wrong.
+   */
+  audit({ code, detail }: LinepoolError): void {
+    for (const path of this.#checks.involved) {
+      this.#options.memory.leaveOut(path, code, DOUBTED_OUT_MS, detail);
+    }
+    this.#checks.audit(AUDIT_BYTES);
+    this.#linger();
+  }
+
+  /** The download is over. What is being proved goes on for a while; `audit` may follow at once. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#linger();
+  }
+
+  #linger(): void {
+    if (this.isSettled) queueMicrotask(() => this.#settled());
+    else this.#clock.after(SEARCH_MS, () => this.#checks[Symbol.dispose]());
+  }
+
+  #settled(): void {
+    if (!this.isSettled) return;
+    if (this.#ended) this.#checks[Symbol.dispose]();
+    else this.#host.settled();
+  }
+
+  #caught(path: PathId, caught: Caught): void {
+    this.#integrity.caught(path, caught);
+    if (this.#ended || this.#out.get(path) === 'span_altered') return;
+    const name = this.#options.paths.neighbours().find(({ id }) => id === path)?.name ?? path;
+    const error = new LinepoolError('span_altered', `(${name})`);
+    this.#leave(path, error, 0);
+    const { runs, goneOn } = this.#brought.get(path) ?? { runs: [], goneOn: false };
+    const spans = runs.reduce<SpanSet>(union, []);
+    if (goneOn || this.#options.sink.discard?.(spans) !== true) {
+      this.#host.fail(error);
+      return;
+    }
+    this.#brought.delete(path);
+    this.#checks.reopen();
+    this.#host.lost(path, spans);
+  }
+
+  #leave(path: PathId, error: LinepoolError, forMs: Milliseconds): void {
+    if (this.#ended || this.#out.get(path) === error.code) return;
+    this.#out.set(path, error.code);
+    this.#host.leave(path, error, forMs);
+  }
+}
+
+/** Unpredictable to anybody. */
+export const secretRandom = (below: number): number => (below <= 1 ? 0 : randomInt(below));

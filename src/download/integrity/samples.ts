@@ -1,0 +1,42 @@
+/**
+ * Samples: which bytes of a neighbour's span are fetched again over our own line. Pure; the randomness is handed in. What a
+ * lender can't foresee it can't spare: every byte of a span is equally likely to be sampled, and every span is.
+ *
+ *     span      |--------------------------------|
+ *     strata    |          |          |          |     as many as make up the percentage
+ *     samples      ==             ==   ==              one in each, anywhere in it
+ */
+import { lengthOf, type Span, span } from '../../core/span.ts';
+import type { Bytes } from '../../core/units.ts';
+
+/** A whole number from 0 up to, and without, `below`; from node:crypto outside of tests. */
+export type Random = (below: number) => number;
+
+/** A request of its own should be worth it … */
+export const SAMPLE_BYTES_MIN: Bytes = 512;
+/** … and many places say more than many bytes of one. */
+export const SAMPLE_BYTES_MAX: Bytes = 4_096;
+
+/** The samples of a span: at least one, unless `percent` is 0. */
+export function samplesOf(whole: Span, percent: number, random: Random): readonly Span[] {
+  const length = lengthOf(whole);
+  const wanted = (length * percent) / 100;
+  if (wanted <= 0) return [];
+  const size = Math.min(length, Math.max(SAMPLE_BYTES_MIN, Math.min(SAMPLE_BYTES_MAX, Math.floor(wanted))));
+  const count = Math.max(1, Math.round(wanted / size));
+  const samples: Span[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const from = whole.start + Math.floor((length * i) / count);
+    const to = whole.start + Math.floor((length * (i + 1)) / count);
+    const start = from + random(Math.max(1, to - from - size + 1));
+    samples.push(span(start, Math.min(start + size, whole.end)));
+  }
+  return samples;
+}
+
+/** One sample of bytes that are here already: for a span that ends before any of its samples has come. */
+export function sampleWithin(came: Span, random: Random): Span {
+  const size = Math.min(SAMPLE_BYTES_MIN, lengthOf(came));
+  const start = came.start + random(lengthOf(came) - size + 1);
+  return span(start, start + size);
+}

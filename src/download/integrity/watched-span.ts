@@ -1,0 +1,102 @@
+/**
+ * A span that a checked neighbour brings: hashed as it comes, the whole of it and each sample of it. Made by the checks for
+ * each request. No I/O and no copies: only hashes are kept of what came.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { lengthOf, type Span, span } from '../../core/span.ts';
+import type { Bytes } from '../../core/units.ts';
+import type { PathId } from '../../paths/path.ts';
+import { type Random, samplesOf, sampleWithin } from './samples.ts';
+
+export interface Sample {
+  readonly span: Span;
+  /** SHA-256 of what the neighbour brought, once all of it came; base64url. */
+  readonly brought: string | undefined;
+}
+
+interface Filling {
+  readonly span: Span;
+  readonly hash: Hash;
+  at: Bytes;
+  brought: string | undefined;
+}
+
+export class WatchedSpan {
+  readonly path: PathId;
+  readonly asked: Span;
+  readonly #hash = createHash('sha256');
+  readonly #samples: readonly Filling[];
+  readonly #random: Random;
+  /** In the bytes that came first: counts when no other sample came. */
+  #first: Sample | undefined;
+  #at: Bytes;
+  #whole: string | undefined;
+
+  constructor(path: PathId, asked: Span, percent: number, random: Random) {
+    this.path = path;
+    this.asked = asked;
+    this.#random = random;
+    this.#at = asked.start;
+    this.#samples = samplesOf(asked, percent, random).map((one) => ({
+      span: one,
+      hash: createHash('sha256'),
+      at: one.start,
+      brought: undefined,
+    }));
+  }
+
+  /** The next byte to come. */
+  get at(): Bytes {
+    return this.#at;
+  }
+
+  /** Every byte that was asked for came. */
+  get isWhole(): boolean {
+    return this.#at === this.asked.end;
+  }
+
+  /** SHA-256 of all that came; base64url. After this, nothing more may come. */
+  get brought(): string {
+    this.#whole ??= this.#hash.digest('base64url');
+    return this.#whole;
+  }
+
+  /** What came, half-open. */
+  get came(): Span {
+    return span(this.asked.start, this.#at);
+  }
+
+  /** Those that are to be fetched over our own line as soon as the span has begun to come. */
+  get samples(): readonly Sample[] {
+    return this.#samples;
+  }
+
+  take(chunk: Buffer): void {
+    const from = this.#at;
+    if (this.#first === undefined && this.#samples.length > 0 && chunk.length > 0) {
+      const place = sampleWithin(span(from, from + chunk.length), this.#random);
+      this.#first = { span: place, brought: sha256(chunk.subarray(place.start - from, place.end - from)) };
+    }
+    this.#at += chunk.length;
+    this.#hash.update(chunk);
+    for (const sample of this.#samples) {
+      if (sample.at >= this.#at || sample.brought !== undefined) continue;
+      const part = chunk.subarray(sample.at - from, Math.min(sample.span.end, this.#at) - from);
+      sample.hash.update(part);
+      sample.at += part.length;
+      if (sample.at === sample.span.end) sample.brought = sample.hash.digest('base64url');
+    }
+  }
+
+  /** No more comes: the samples that can be compared, at least one when anything came. */
+  final(): readonly Sample[] {
+    const whole = this.#samples.filter(({ brought }) => brought !== undefined);
+    return whole.length > 0 || this.#first === undefined ? whole : [this.#first];
+  }
+
+  get length(): Bytes {
+    return lengthOf(this.came);
+  }
+}
+
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64url');
