@@ -19,7 +19,10 @@ export function addLedgerCommands(
     .description('what was carried for neighbours and by them, provably; read from the file, daemon or not');
   const room = () => import('./ledger.ts');
   const from = (command: Command): Command =>
-    placed(command).option('--file <file>', 'a ledger or an export (default: ledger.db in the state folder)');
+    placed(command).option(
+      '--file <file>',
+      'a ledger or an export (default: ledger.sqlite in the state folder)',
+    );
   const since = (command: Command): Command =>
     command.option('--since <time>', 'such as 2026-03-01, 2026-03-01T06:00:00Z, or "30 d" for so long ago');
   since(from(ledger.command('show', { isDefault: true })))

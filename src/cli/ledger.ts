@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import { type Milliseconds, parseDuration } from '../core/units.ts';
 import { balance as balanceOf } from '../ledger/balance.ts';
+import { LEDGER_FILE } from '../ledger/entry.ts';
 import { explain as explainFrom } from '../ledger/explain.ts';
 import { exportLines } from '../ledger/export.ts';
 import { openSource, readEntries, type Source } from '../ledger/source.ts';
@@ -44,8 +45,6 @@ export interface ExplainFlags extends LedgerFlags {
 
 type Print = (line: string) => void;
 
-/** Where the daemon keeps it, in the state folder. */
-export const LEDGER_FILE = 'ledger.db';
 /** Most entries that `show` holds. */
 const SHOWN_MAX = 100_000;
 

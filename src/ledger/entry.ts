@@ -12,6 +12,9 @@ import type { HouseholdId } from '../neighbours/household-id.ts';
 /** Raised when an entry's text or fields change; a ledger of another version is recognised by it. */
 export const LEDGER_VERSION = 1;
 
+/** Where a household keeps its ledger, in the state folder. */
+export const LEDGER_FILE = 'ledger.sqlite';
+
 /** What our household is in a lease. */
 export type Role = 'borrower' | 'lender';
 

@@ -10,7 +10,7 @@ import { close, existsSync, fsync, open } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
-import type { Milliseconds } from '../core/units.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
 import { type Entry, LEDGER_VERSION, type Party } from './entry.ts';
 import { kindNumber, PRUNED_ROW, type RecordedLease, type References, type Row, unpack } from './row.ts';
 
@@ -21,6 +21,8 @@ const APPLICATION_ID = 0x4c50_4c44;
 const BUSY_MS: Milliseconds = 250;
 /** How much is lost to a power cut at most. */
 export const SYNC_EVERY_MS: Milliseconds = 1_000;
+/** SQLite's own choice, and that of nearly every disk. */
+const PAGE_BYTES: Bytes = 4096;
 /** Rows that are read at once. */
 const BATCH_ROWS = 512;
 
@@ -67,11 +69,13 @@ export class LedgerFile implements Disposable, References {
     this.#sync = sync;
   }
 
-  /** For writing; made when it is missing. @throws Error as SQLite gives it */
-  static write(file: string, clock: Clock): LedgerFile {
+  /** For writing; made when it is missing. Grows to `maxBytes` at most. @throws Error as SQLite gives it */
+  static write(file: string, clock: Clock, maxBytes?: Bytes): LedgerFile {
     const database = new (loadSqlite().DatabaseSync)(file, { timeout: BUSY_MS });
     try {
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON');
+      if (maxBytes !== undefined)
+        database.exec(`PRAGMA max_page_count = ${Math.ceil(maxBytes / PAGE_BYTES)}`);
       return new LedgerFile(database, new LogSync(`${file}-wal`, clock));
     } catch (error) {
       database.close();
@@ -295,11 +299,6 @@ export class LedgerFile implements Disposable, References {
   fault(): string | undefined {
     const [said] = this.#statement('PRAGMA integrity_check(1)').get() as unknown as [string];
     return said === 'ok' ? undefined : said;
-  }
-
-  /** How many bytes the file may grow to: for tests of a full disk. */
-  limitPages(most: number): void {
-    this.#database.exec(`PRAGMA max_page_count = ${Math.floor(most)}`);
   }
 
   [Symbol.dispose](): void {

@@ -9,7 +9,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
-import type { Milliseconds } from '../core/units.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
 import {
   type Carried,
   type Content,
@@ -50,6 +50,8 @@ export interface LedgerOptions {
   readonly household: Signer;
   /** Older entries are removed, whole leases at a time; undefined: none. At least `LEAST_KEPT_MS`. */
   readonly keep?: Milliseconds | undefined;
+  /** What the file may grow to; then it is as if the disk were full. Default: what the disk has. */
+  readonly maxBytes?: Bytes | undefined;
 }
 
 /** How often retention looks for what is too old. Not at the start: routers start with a wrong clock. */
@@ -239,14 +241,14 @@ export class Ledger implements Disposable {
   }
 
   #within<T>(damage: Damaged | undefined, work: (file: LedgerFile) => T): T {
-    const { file, clock, events } = this.#options;
+    const { file, clock, events, maxBytes } = this.#options;
     let before = '';
     if (damage !== undefined) {
       before = setAside(file, clock.wall());
       const detail = `${damage.message} It is ${before} now; a new one was begun.`;
       events?.report({ kind: 'warning', code: 'ledger_damaged', detail });
     }
-    const opened = this.#file ?? LedgerFile.write(file, clock);
+    const opened = this.#file ?? LedgerFile.write(file, clock, maxBytes);
     this.#file = opened;
     const result = opened.transaction(() => {
       if (!this.#ready) this.#makeReady(opened, damage, before);
