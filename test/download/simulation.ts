@@ -104,7 +104,23 @@ const INITIAL_WINDOW: Bytes = 14_600;
 /** What a download takes for the latency of a path that it knows nothing of, beyond its own. */
 const DETOUR_MS = 50;
 
+/** How far a simulation has come, after each millisecond. */
+export interface Moment {
+  readonly receivedBytes: Bytes;
+  /** Paths over which something is coming. */
+  readonly busy: ReadonlySet<string>;
+}
+
 export function simulate(world: World): Outcome {
+  const steps = simulation(world);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same a millisecond at a time, so that several can go on beside each other. */
+export function* simulation(world: World): Generator<Moment, Outcome, void> {
   const whole = span(0, world.size);
   const start = 1_000;
   const first = world.paths[0];
@@ -229,6 +245,12 @@ export function simulate(world: World): Outcome {
     actor.credit = 0;
     tell({ kind: 'failed', path: actor.path.id, id: flight.id, next: kind });
   };
+  const busyPaths = (): Set<string> => {
+    const busy = [...actors.values()].filter(
+      ({ flights }) => flights[0] !== undefined && flights[0].readyAt <= now,
+    );
+    return new Set([...busy.map(({ path }) => path.id), ...(runAt === undefined ? [] : [first.id])]);
+  };
   const joining = (path: SimPath) => ({
     path: path.id,
     rate: path.guess,
@@ -329,6 +351,7 @@ export function simulate(world: World): Outcome {
       }
       tell({ kind: 'tick' });
     }
+    yield { receivedBytes: sizeOf(have), busy: busyPaths() };
   }
   return {
     ms: now - start,
