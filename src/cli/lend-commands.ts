@@ -28,6 +28,10 @@ export function addLendCommands(program: Command, placed: (command: Command) => 
     .description('lend nothing, at once')
     .option('--for <time>', 'such as "1 h" (default: until it is resumed)')
     .action(async (flags: LendFlags & { for?: string }) => (await room()).pause(flags, print));
+  lend
+    .command('marks')
+    .description('print nftables rules that put what is carried for neighbours into the lowest queue')
+    .action(async () => (await import('./marks.ts')).markRules().forEach(print));
   placed(lend.command('resume'))
     .description('end the pause')
     .action(async (flags: LendFlags) => (await room()).resume(flags, print));

@@ -146,6 +146,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
       ports: new Set(options.ports),
       dial: {
         ...options.dial,
+        lowerEffort: true,
         permit: (address) => addressRefusal(address, { allowNetworks, ownAddresses: own() }),
       },
       bufferBytes: options.bufferBytes,

@@ -13,6 +13,7 @@ import { IN_BURSTS } from '../core/bursts.ts';
 import { type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Authority } from '../core/target.ts';
 import type { Milliseconds } from '../core/units.ts';
+import { markLowerEffort } from './lower-effort.ts';
 
 /** Says why an address and port may not be connected to; undefined when they may. */
 export type Permit = (address: string, port: number) => ErrorCode | undefined;
@@ -27,6 +28,8 @@ export interface DialOptions {
   readonly ca?: string;
   /** True for what is read in bursts: see core/bursts.ts. */
   readonly inBursts?: boolean;
+  /** True for what is carried for others: see lower-effort.ts. */
+  readonly lowerEffort?: boolean;
 }
 
 /** How long one address is tried before the next is tried beside it (RFC 8305 section 5). */
@@ -89,6 +92,7 @@ export function dial(authority: Authority, options: DialOptions, signal?: AbortS
       allowHalfOpen: true,
       ...(options.inBursts === true && IN_BURSTS),
     });
+    if (options.lowerEffort === true) markLowerEffort(socket);
     const settle = (): void => {
       socket.setTimeout(0);
       socket.off('timeout', onTimeout);
@@ -140,6 +144,9 @@ export function connector(options: DialOptions): buildConnector.connector {
       // Origins use few ports; a bound keeps a hostile list of them from growing the map.
       if (byPort.size < 64) byPort.set(port, connectTo);
     }
-    connectTo({ ...request, hostname: host }, callback);
+    connectTo({ ...request, hostname: host }, (...result) => {
+      if (options.lowerEffort === true && result[1] !== null) markLowerEffort(result[1]);
+      callback(...result);
+    });
   };
 }
