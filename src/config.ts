@@ -12,6 +12,7 @@ import { HOURS_EXAMPLE, hoursComplaint } from './core/hours.ts';
 import { parseAuthority } from './core/target.ts';
 import { TRUST_LEVELS } from './core/trust.ts';
 import { formatBytes, MIB, parseBytes, parseDuration, parseRate } from './core/units.ts';
+import { hostComplaint, networksOf } from './lending/destinations.ts';
 
 /** With less, hardly a download could begin. */
 const LEAST_POOL_WINDOW = MIB;
@@ -49,6 +50,19 @@ const network = z
   .string()
   .refine((text) => ipaddr.isValidCIDR(text), 'must be a network, such as "192.168.1.0/24"');
 const port = z.int().min(1).max(65_535);
+const addressOrNetwork = z
+  .string()
+  .refine(
+    (text) => networksOf([text]).length === 1,
+    'must be an address or a network, such as "203.0.113.7"',
+  );
+const deniedHosts = z
+  .array(z.string())
+  .max(1024)
+  .superRefine((texts, context) => {
+    const complaint = hostComplaint(texts);
+    if (complaint !== undefined) context.addIssue({ code: 'custom', message: complaint });
+  });
 
 /** An IP address, IPv6 in brackets, and a port; 0 is any that is free. */
 function isListenAddress(text: string): boolean {
@@ -180,6 +194,16 @@ const SECTIONS = {
     weight_min: key(weight, 0.5, 'A neighbour that lends us little weighs at least this among borrowers.'),
     weight_max: key(weight, 2, 'A neighbour that lends us much weighs at most this.'),
     ports: key(z.array(port).max(64), [80, 443], 'Ports of origins that borrowers may reach.'),
+    deny_hosts: key(
+      deniedHosts,
+      [],
+      'Names (with all names below them), addresses and networks that borrowers may not reach.',
+    ),
+    own_addresses: key(
+      z.array(addressOrNetwork).max(64),
+      [],
+      'Our own addresses as the Internet sees them, where no interface of this machine has them; borrowers may not reach them.',
+    ),
     allow_networks: key(
       z.array(network).max(64),
       [],
@@ -203,6 +227,18 @@ const SECTIONS = {
     ),
     connect_timeout: key(time, '3 s', 'How long to wait for a neighbour.'),
     retry: key(time, '5 s', 'How long to wait before a neighbour is tried again.'),
+  }),
+  trust: z.strictObject({
+    default: key(
+      z.enum(TRUST_LEVELS),
+      'https-only',
+      'How far the line of a neighbour is used for http, where it could alter what it fetches, unless `linepool trust` says otherwise: "https-only", "checked" or "trusted".',
+    ),
+    check_percent: key(
+      z.number().min(0, 'must be from 0 to 10').max(10, 'must be from 0 to 10'),
+      1,
+      'How much of what "checked" neighbours bring is fetched again over our own line, and compared.',
+    ),
   }),
   control: z.strictObject({
     listen: key(listenAddress, '127.0.0.1:7467', 'Address of the control API; loopback only.'),
@@ -228,23 +264,12 @@ const SECTIONS = {
 
 const Schema = z.strictObject({
   household: SECTIONS.household.prefault({}),
-  trust: z.strictObject({
-    default: key(
-      z.enum(TRUST_LEVELS),
-      'https-only',
-      'How far the line of a neighbour is used for http, where it could alter what it fetches, unless `linepool trust` says otherwise: "https-only", "checked" or "trusted".',
-    ),
-    check_percent: key(
-      z.number().min(0, 'must be from 0 to 10').max(10, 'must be from 0 to 10'),
-      1,
-      'How much of what "checked" neighbours bring is fetched again over our own line, and compared.',
-    ),
-  }),
   proxy: SECTIONS.proxy.prefault({}),
   pool: SECTIONS.pool.prefault({}),
   line: SECTIONS.line.prefault({}),
   lend: SECTIONS.lend.prefault({}),
   link: SECTIONS.link.prefault({}),
+  trust: SECTIONS.trust.prefault({}),
   control: SECTIONS.control.prefault({}),
   resolve: SECTIONS.resolve,
   log: SECTIONS.log.prefault({}),
@@ -269,7 +294,6 @@ export function loadConfig(file: string | undefined): Config {
     );
   }
   return parseConfig(text, file);
-  trust: SECTIONS.trust.prefault({}),
 }
 
 /** @throws LinepoolError `config_invalid` */

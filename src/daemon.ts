@@ -97,6 +97,8 @@ function lendSettings(lend: Config['lend']): LendSettings {
     quota_month: lend.quota_month,
     weight_min,
     weight_max,
+    ports: lend.ports,
+    deny_hosts: lend.deny_hosts,
   };
 }
 
@@ -113,6 +115,8 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   const identity = await loadIdentity(stateDir);
   const dial = dialOptions(config);
 
+  // Neither our proxy nor our line, when it is lent, may lead to them.
+  const ourDoors = new OwnDoors();
   const ownLine = new OwnLine({
     dial,
     down: config.line.down,
@@ -123,6 +127,9 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       {
         ownId: identity.id,
         ports: config.lend.ports,
+        denyHosts: config.lend.deny_hosts,
+        ownNetworks: config.lend.own_addresses,
+        isOwnDoor: (door) => ourDoors.has(door),
         allowNetworks: config.lend.allow_networks,
         dial,
         originSilence: config.line.response_timeout,
@@ -154,6 +161,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       },
     ),
   );
+  const trust = owned.use(await TrustBook.open(stateDir, config.trust.default));
   const neighbourhood = owned.use(
     await Neighbourhood.open(
       {
@@ -161,7 +169,6 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         name,
         version,
         listen: config.link.listen,
-  const trust = owned.use(await TrustBook.open(stateDir, config.trust.default));
         advertise: config.link.advertise,
         connectTimeout: config.link.connect_timeout,
         retry: config.link.retry,
@@ -171,20 +178,6 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   );
   owned.use(
     neighbourhood.book.listen((change) => {
-      if (change.kind !== 'removed') return;
-      lender.drop(change.neighbour.id);
-      // The disk may refuse: what was set for a household that is gone does no harm.
-      steward.forget(change.neighbour.id).catch(() => undefined);
-    }),
-  );
-
-  const signer = new LeaseSigner({ ownId: identity.id, privateKey: identity.privateKey, clock });
-  const leases = {
-    header: LEASE_HEADER,
-    lease: signer.lease.bind(signer),
-      trust.forget(change.neighbour.id).catch(() => undefined);
-    used: signer.used.bind(signer),
-    spoiled: signer.spoiled.bind(signer),
       if (change.kind === 'rekeyed') {
         const { before, neighbour } = change;
         lender.drop(before.id);
@@ -192,6 +185,20 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         steward.rekey(before.id, neighbour.id).catch(() => undefined);
         trust.rekey(before.id, neighbour.id).catch(() => undefined);
       }
+      if (change.kind !== 'removed') return;
+      lender.drop(change.neighbour.id);
+      // The disk may refuse: what was set for a household that is gone does no harm.
+      steward.forget(change.neighbour.id).catch(() => undefined);
+      trust.forget(change.neighbour.id).catch(() => undefined);
+    }),
+  );
+
+  const signer = new LeaseSigner({ ownId: identity.id, privateKey: identity.privateKey, clock });
+  const leases = {
+    header: LEASE_HEADER,
+    lease: signer.lease.bind(signer),
+    used: signer.used.bind(signer),
+    spoiled: signer.spoiled.bind(signer),
   };
   owned.use(
     events.listen(({ event }) => {
@@ -205,6 +212,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       presence: neighbourhood.presence,
       link: neighbourhood.client,
       leases,
+      trust,
       responseTimeout: config.line.response_timeout,
     }),
   );
@@ -217,7 +225,6 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   });
   const consider = pooling(
     {
-      trust,
       enabled: config.pool.enabled,
       minBytes: config.pool.min_size,
       minSavingMs: config.pool.min_saving,
@@ -227,8 +234,6 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     { clock, events, budget, ownLine, neighbours: lines, health, seats, register },
   );
 
-  // The front door must not lead to our own other doors.
-  const ourDoors = new OwnDoors();
   const proxy = owned.use(
     await Proxy.open(
       {
@@ -287,7 +292,8 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   );
   controlAddress = control.address;
   const proxyAddresses = proxy.addresses.map(formatAuthority);
-  for (const door of [parseAuthority(controlAddress), ...proxy.addresses]) ourDoors.add(door);
+  for (const door of [controlAddress, ...proxyAddresses, ...neighbourhood.listening])
+    ourDoors.add(parseAuthority(door));
   owned.use(
     publishRunFile(stateDir, {
       pid: process.pid,

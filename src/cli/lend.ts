@@ -14,7 +14,7 @@ export interface LendFlags extends PlaceFlags {
 }
 
 type Print = (line: string) => void;
-type Value = boolean | number | string | string[] | null;
+type Value = boolean | number | string | string[] | number[] | null;
 
 /** As the daemon takes it away. */
 const NONE = 'none';
@@ -88,6 +88,8 @@ function answer(lending: Lending, { json }: LendFlags, print: Print): void {
 
 /** @throws LinepoolError `usage` when it has no unit, or one that doesn't fit */
 function valueOf(key: string, text: string): Value {
+  if (key === 'deny_hosts') return listOf(text);
+  if (key === 'ports') return listOf(text).map(Number);
   if (text === NONE) return NONE;
   if (key === 'hours') return text.split(',').map((part) => part.trim());
   if (text === 'true' || text === 'false') return text === 'true';
@@ -99,6 +101,9 @@ function valueOf(key: string, text: string): Value {
   // The daemon says what such a key would take, or that there is none.
   return number ?? text;
 }
+
+/** `none`: an empty one. */
+const listOf = (text: string): string[] => (text === NONE ? [] : text.split(',').map((part) => part.trim()));
 
 function timeOf(text: string): number {
   return read(parseDuration(text), '--for', text, 'a time, such as "1 h"');

@@ -139,7 +139,12 @@ export const Offer = z.object({
 });
 export type Offer = z.output<typeof Offer>;
 
-const settingValue = z.union([z.boolean(), z.number(), z.string(), z.array(z.string())]);
+const settingValue = z.union([
+  z.boolean(),
+  z.number(),
+  z.string(),
+  z.array(z.union([z.string(), z.number()])),
+]);
 const perDirection = z.object({ down: bytesPerSecond.optional(), up: bytesPerSecond.optional() });
 
 /** The lending policy, where each part of it comes from, and what it comes to now. */

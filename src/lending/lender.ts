@@ -15,6 +15,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
+import type { Authority } from '../core/target.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { Neighbour } from '../neighbours/book.ts';
 import type { LinkHandlers } from '../neighbours/channel.ts';
@@ -25,12 +26,14 @@ import { LENDER_ERROR } from '../paths/range-fetch.ts';
 import { Borrower } from './borrower.ts';
 import { type CutOff, CutOffs } from './cut-offs.ts';
 import { dealt, ifBegun, type Wish } from './deal.ts';
+import { type DestinationSettings, type Destinations, destinationsOf, networksOf } from './destinations.ts';
 import { CLOCK_SKEW_MS } from './lease.ts';
 import { LeaseBook } from './lease-book.ts';
 import { offerOf } from './offer.ts';
 import { ownAddresses, type ReadInterfaces } from './own-addresses.ts';
+import { lenderPermit } from './permit.ts';
 import type { Directions, Terms } from './policy.ts';
-import { addressRefusal, parseNetworks } from './public-address.ts';
+import { parseNetworks } from './public-address.ts';
 import { RefusalReport } from './refusal-report.ts';
 import { ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
 import { FetchConnection } from './relay-fetch.ts';
@@ -60,6 +63,12 @@ export interface LenderOptions {
   readonly ownId: string;
   /** Of origins that may be reached. */
   readonly ports: readonly number[];
+  /** Hosts that may not, as the setting `deny_hosts` has them; default none. */
+  readonly denyHosts?: readonly string[];
+  /** This home's addresses as the Internet sees them, and networks of such; default none. */
+  readonly ownNetworks?: readonly string[];
+  /** True where this daemon listens; default nowhere. */
+  readonly isOwnDoor?: (door: Authority) => boolean;
   /** Non-public networks that may be reached all the same, in CIDR notation; for tests. */
   readonly allowNetworks: readonly string[];
   readonly dial: Omit<DialOptions, 'permit'>;
@@ -128,6 +137,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   readonly #listeners = new Set<() => void>();
   readonly #refusals: RefusalReport;
   #lent: Lent = NOTHING_LENT;
+  #destinations: Destinations;
   /** Carried for borrowers that are no longer neighbours. */
   #before: Directions<Bytes> = { down: 0, up: 0 };
 
@@ -139,15 +149,21 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#refusals = new RefusalReport(clock, events);
     this.#cutOffs = new CutOffs(clock, () => this.#apply());
     this.#leases = this.#openLeases();
-    const allowNetworks = parseNetworks(options.allowNetworks);
-    const own = ownAddresses(clock, options.readInterfaces);
+    this.#destinations = destinationsOf({ ports: options.ports, deny_hosts: options.denyHosts ?? [] });
+    const destinations = (): Destinations => this.#destinations;
     this.#relay = {
       ownId: options.ownId,
-      ports: new Set(options.ports),
+      destinations,
       dial: {
         ...options.dial,
         lowerEffort: true,
-        permit: (address) => addressRefusal(address, { allowNetworks, ownAddresses: own() }),
+        permit: lenderPermit({
+          allowNetworks: parseNetworks(options.allowNetworks),
+          ownAddresses: ownAddresses(clock, options.readInterfaces),
+          ownNetworks: networksOf(options.ownNetworks ?? []),
+          isOwnDoor: options.isOwnDoor ?? (() => false),
+          destinations,
+        }),
       },
       bufferBytes: options.bufferBytes,
       originSilence: options.originSilence ?? ORIGIN_SILENCE_MS,
@@ -222,6 +238,13 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#lent = lent;
     for (const borrower of this.#borrowers.values()) borrower.measure();
     this.#apply();
+  }
+
+  /** Which ports and hosts may be reached, from now on. What runs ends: it may go where nobody may any more. */
+  setDestinations(settings: DestinationSettings): void {
+    this.#destinations = destinationsOf(settings);
+    for (const borrower of this.#borrowers.values())
+      borrower.cut(new LinepoolError('lending_off', 'What may be reached over this line was changed.'));
   }
 
   /** Ends all transfers and leases of that household, which is not a neighbour any more. */

@@ -10,7 +10,7 @@ import { NO_OVERRIDES, type Overrides } from './settings.ts';
 
 const FILE_NAME = 'lend.json';
 
-const value = z.union([z.boolean(), z.number(), z.string(), z.array(z.string())]);
+const value = z.union([z.boolean(), z.number(), z.string(), z.array(z.string()), z.array(z.number())]);
 const File = z.strictObject({
   version: z.literal(1),
   set: z.record(z.string(), value),

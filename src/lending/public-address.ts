@@ -67,8 +67,8 @@ export function addressRefusal(address: string, rule: AddressRule): 'address_ref
 const isOurs = (address: Address, own: Address): boolean =>
   within(address, [[own, own.kind() === 'ipv4' ? 32 : HOME_BITS]]);
 
-/** Families are not mixed: an IPv4-mapped address is in no IPv4 network. */
-const within = (address: Address, list: readonly Network[]): boolean =>
+/** Whether it is in one of them. Families are not mixed: an IPv4-mapped address is in no IPv4 network. */
+export const within = (address: Address, list: readonly Network[]): boolean =>
   list.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
 
 const isIsatap = ({ parts }: ipaddr.IPv6): boolean =>

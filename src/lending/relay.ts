@@ -2,7 +2,7 @@
  * What tunnels and fetches have in common: what they are given, and what is checked before a packet leaves for an
  * origin. The doing is in relay-tunnel.ts and relay-fetch.ts; the lender hands requests to them.
  *
- *     request ─► one lease header ─► port ─► lease ─► permitted address ─► origin
+ *     request ─► one lease header ─► port, host ─► lease ─► permitted address ─► origin
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
@@ -12,6 +12,7 @@ import { formatAuthority, type Origin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { DialOptions } from '../paths/dial.ts';
 import type { Borrower } from './borrower.ts';
+import { type Destinations, destinationRefusal } from './destinations.ts';
 import { LEASE_HEADER, leaseOrigin } from './lease.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import type { LeaseBook } from './lease-book.ts';
@@ -27,7 +28,8 @@ export const TRANSFER_IDLE_MS: Milliseconds = 120_000;
 
 export interface RelayOptions {
   readonly ownId: string;
-  readonly ports: ReadonlySet<number>;
+  /** As the policy has them now. */
+  readonly destinations: () => Destinations;
   /** Its `permit` lets only public addresses through. */
   readonly dial: DialOptions;
   /** How far ahead of the borrower one connection reads. */
@@ -42,7 +44,7 @@ export interface RelayOptions {
 
 /**
  * The account under which this request may be carried.
- * @throws LinepoolError `port_refused`, `lease_missing`, `lease_invalid`, `lease_expired`, `lease_exhausted`, `overloaded`
+ * @throws LinepoolError `port_refused`, `host_refused`, `lease_missing`, `lease_invalid`, `lease_expired`, `lease_exhausted`, `overloaded`
  */
 export async function admitted(
   relay: RelayOptions,
@@ -50,7 +52,8 @@ export async function admitted(
   origin: Origin,
   headers: RawHeaders,
 ): Promise<LeaseAccount> {
-  if (!relay.ports.has(origin.port)) throw new LinepoolError('port_refused', formatAuthority(origin));
+  const refusal = destinationRefusal(origin, relay.destinations());
+  if (refusal !== undefined) throw new LinepoolError(refusal, formatAuthority(origin));
   const [token, ...more] = fieldValues(headers, LEASE_HEADER);
   if (token === undefined) throw new LinepoolError('lease_missing', 'Header Linepool-Lease.');
   if (more.length > 0) throw new LinepoolError('lease_invalid', 'There is more than one.');

@@ -7,6 +7,7 @@
 import { LinepoolError } from '../core/errors.ts';
 import { hoursComplaint, parseHours } from '../core/hours.ts';
 import type { Bytes, BytesPerSecond } from '../core/units.ts';
+import { hostComplaint } from './destinations.ts';
 import { type LendPolicy, type NeighbourTerms, type Pause, USUAL_TERMS } from './policy.ts';
 
 /** By the names of the configuration's section `lend`. */
@@ -24,12 +25,14 @@ export interface LendSettings {
   readonly quota_month: Bytes | undefined;
   readonly weight_min: number;
   readonly weight_max: number;
+  readonly ports: readonly number[];
+  readonly deny_hosts: readonly string[];
 }
 
 export type LendKey = keyof LendSettings;
 
 /** What one setting can be; `none` says that there is no such limit, whatever the configuration says. */
-export type SettingValue = boolean | number | string | readonly string[];
+export type SettingValue = boolean | number | string | readonly string[] | readonly number[];
 export const NONE = 'none';
 
 /** Of one neighbour; a key that is missing is as usual. */
@@ -85,6 +88,15 @@ const hours: Check = (value) =>
     ? hoursComplaint(value)
     : 'must be a list of texts such as "01:00-06:00 100 %"';
 
+const ports: Check = (value) =>
+  Array.isArray(value) && value.every((one) => Number.isInteger(one) && one >= 1 && one <= 65_535)
+    ? undefined
+    : 'must be a list of ports from 1 to 65535';
+const hosts: Check = (value) =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string')
+    ? hostComplaint(value)
+    : 'must be a list of names, addresses and networks';
+
 const CHECKS: Readonly<Record<LendKey, Check>> = {
   enabled: trueOrFalse,
   share_percent: percent,
@@ -98,6 +110,8 @@ const CHECKS: Readonly<Record<LendKey, Check>> = {
   quota_month: orNone(size),
   weight_min: weight,
   weight_max: weight,
+  ports,
+  deny_hosts: hosts,
 };
 
 const NEIGHBOUR_CHECKS: Readonly<Record<NeighbourKey, Check>> = {

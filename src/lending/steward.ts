@@ -13,6 +13,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { reciprocity } from './deal.ts';
+import { sameDestinations } from './destinations.ts';
 import type { Lender, Lent } from './lender.ts';
 import type { LineWatch } from './line-watch.ts';
 import { capacityOf, type LineFault, type Measured, type MeterState, meterStep, NEW_METER } from './meter.ts';
@@ -26,7 +27,7 @@ import {
   type Terms,
   type Usage,
 } from './policy.ts';
-import { type LendSettings, type Overrides, policyOf } from './settings.ts';
+import { type LendSettings, type Overrides, policyOf, settingsOf } from './settings.ts';
 import { NEW_SHARE, type ShareReason, type ShareState, shareStep } from './share.ts';
 import type { UsageBook } from './usage.ts';
 
@@ -116,6 +117,7 @@ export class Steward implements AsyncDisposable {
     this.#policy = policyOf(options.configured, overrides);
     this.#looked = { now: rooms.clock.now(), wall: rooms.clock.wall() };
     this.#now = this.#decide();
+    rooms.lender.setDestinations(settingsOf(options.configured, overrides));
     this.#listening = rooms.lender.onOfferChange(() => {
       // Somebody has begun to borrow: from now on it looks often.
       if (this.#next?.soon === false && rooms.lender.isActive) this.#schedule();
@@ -186,7 +188,10 @@ export class Steward implements AsyncDisposable {
   }
 
   #take(overrides: Overrides): Promise<void> {
+    const before = settingsOf(this.#options.configured, this.#overrides);
     this.#overrides = overrides;
+    const settings = settingsOf(this.#options.configured, overrides);
+    if (!sameDestinations(before, settings)) this.#rooms.lender.setDestinations(settings);
     this.#look();
     const written = this.#writing.then(() => writeOverrides(this.#options.stateDir, overrides));
     // The next change goes on whether or not this one is on disk; whoever made it hears of that.

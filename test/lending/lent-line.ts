@@ -17,6 +17,7 @@ import { idOfPublicKey } from '../../src/neighbours/household-id.ts';
 import { type RawMessage, RawPeer } from '../support/raw-client.ts';
 
 export const LENDER_ID = 'lender';
+export const EVERY_PORT: readonly number[] = Array.from({ length: 65_535 }, (_, i) => i + 1);
 /** Faster than any test needs. */
 export const FAST = 1e9;
 const TERMS: Terms = {
@@ -72,7 +73,7 @@ export async function startLentLine(options: LentLineOptions = {}): Promise<Lent
       {
         ownId: LENDER_ID,
         // Origins of tests are on any port.
-        ports: Array.from({ length: 65_535 }, (_, i) => i + 1),
+        ports: EVERY_PORT,
         allowNetworks: ['127.0.0.0/8'],
         dial: { pinned: new Map(), connectTimeout: 3_000 },
         bufferBytes: 256 * 1024,
@@ -115,6 +116,7 @@ async function startBorrower(
     addresses: [],
     pairedAt: 0,
     publicKey: spki.toString('base64url'),
+    formerKeys: [],
   };
   const sockets = new Set<Socket>();
   const server = createServer({ requestTimeout: 0 });
@@ -123,7 +125,7 @@ async function startBorrower(
     socket.on('error', () => socket.destroy());
     socket.once('close', () => sockets.delete(socket));
   });
-  formerKeys: [], server.on('request', (request, response) => lender.request(neighbour, request, response));
+  server.on('request', (request, response) => lender.request(neighbour, request, response));
   server.on('connect', (request, socket, head) => lender.connect(neighbour, request, socket, head));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -22,6 +22,8 @@ export const CONFIGURED: LendSettings = {
   quota_month: undefined,
   weight_min: 0.5,
   weight_max: 2,
+  ports: [80, 443],
+  deny_hosts: [],
 };
 const set = (values: Overrides['set']): Overrides => ({ ...NO_OVERRIDES, set: values });
 

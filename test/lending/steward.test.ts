@@ -11,7 +11,7 @@ import { UsageBook } from '../../src/lending/usage.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { startTestOrigin } from '../support/origin.ts';
 import { until } from '../support/until.ts';
-import { fetchText, type LentLine, OFF, startLentLine } from './lent-line.ts';
+import { EVERY_PORT, fetchText, type LentLine, OFF, startLentLine } from './lent-line.ts';
 import { CONFIGURED } from './settings.test.ts';
 
 const LINE = 8_000_000;
@@ -56,7 +56,7 @@ async function keep(
     await Steward.open(
       {
         stateDir: dir,
-        configured: { ...CONFIGURED, rate: undefined, ...options.configured },
+        configured: { ...CONFIGURED, ports: EVERY_PORT, rate: undefined, ...options.configured },
         line: { down: LINE, up: LINE },
         linkOnLine: () => false,
       },

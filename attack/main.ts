@@ -1,0 +1,22 @@
+/**
+ * `npm run attack`: composes the attacks that there are, and hands them to the command line. Nothing else.
+ */
+
+import { AttackError } from './attack.ts';
+import { attackCommand } from './command.ts';
+import { ssrf } from './ssrf.ts';
+
+const ATTACKS = [ssrf];
+
+const interrupt = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => interrupt.abort(new AttackError('Interrupted.')));
+}
+// Who reads has had enough, as `head` has.
+process.stdout.on('error', () => undefined);
+
+process.exitCode = await attackCommand(ATTACKS, process.argv.slice(2), {
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+  signal: interrupt.signal,
+});

@@ -1,0 +1,128 @@
+/**
+ * The lender under attack: a real household, its daemon in a process of its own with the attack's resolver loaded, and a
+ * borrower that was really paired with it and then turned: we speak its mutual TLS by hand, with its key.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { readRunFile } from '../../src/control/runfile.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { type Bytes, MIB, type Milliseconds } from '../../src/core/units.ts';
+import { Household } from '../../src/demo/household.ts';
+import { pair } from '../../src/demo/neighbourhood.ts';
+import { signLease } from '../../src/lending/lease.ts';
+import { loadIdentity } from '../../src/neighbours/identity.ts';
+import { LinkClient } from '../../src/neighbours/link-client.ts';
+import { RawPeer } from '../../test/support/raw-client.ts';
+import type { Mode } from './corpus.ts';
+import type { Names } from './resolver.ts';
+import { OWN_WAN_NETWORK, PUBLIC_NETWORK } from './trap-places.ts';
+
+const MAIN = resolve(import.meta.dirname, '../../src/main.ts');
+const RESOLVER = resolve(import.meta.dirname, 'resolver.ts');
+const LEASE_BYTES: Bytes = MIB;
+const LEASE_MS: Milliseconds = 600_000;
+const GUARDED = `allow_networks = ["${PUBLIC_NETWORK}"]`;
+/** Everything counts as public: what the corpus would reach if nothing held it. */
+const UNGUARDED = 'allow_networks = ["0.0.0.0/0", "::/0"]';
+
+/** A household that was paired with the lender, in our hands. */
+export interface TurnedBorrower extends AsyncDisposable {
+  /** A connection to the lender, as its neighbour. */
+  connect(): Promise<RawPeer>;
+  /** For `scheme://host:port`, signed by it. */
+  lease(origin: string): Promise<string>;
+}
+
+export interface AttackedLender extends AsyncDisposable {
+  readonly borrowers: Readonly<Record<Mode, TurnedBorrower>>;
+  /** It starts again, and takes every address for public. */
+  unguard(): Promise<void>;
+}
+
+export async function startLender(
+  { names, trapPort }: { readonly names: Names; readonly trapPort: number },
+  signal: AbortSignal,
+): Promise<AttackedLender> {
+  await using owned = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'linepool-attack-'));
+  owned.defer(() => rm(folder, { recursive: true, force: true }));
+  const namesFile = join(folder, 'names.json');
+  await writeFile(namesFile, JSON.stringify(names));
+  const household = (name: string, node: readonly string[], lend: readonly string[]): Promise<Household> =>
+    Household.start({
+      name,
+      folder: join(folder, name),
+      command: [process.execPath, ...node, MAIN],
+      down: 1e8,
+      lineHost: '127.0.0.1',
+      ports: { http: trapPort, https: 80 },
+      config: { lend },
+      clock: systemClock,
+      signal,
+    });
+  const resolver = `${RESOLVER}?${new URLSearchParams({ names: namesFile, trap: String(trapPort) }).toString()}`;
+  const lender = owned.use(
+    await household(
+      'lender',
+      ['--import', `file://${resolver}`],
+      [GUARDED, `own_addresses = ["${OWN_WAN_NETWORK}"]`, `ports = [${trapPort}, 80, 443]`],
+    ),
+  );
+  // One for each mode: how many leases one borrower may have open is bounded.
+  const fetches = owned.use(await turned(await household('first', [], []), lender, signal));
+  const tunnels = owned.use(await turned(await household('second', [], []), lender, signal));
+  const kept = owned.move();
+  return {
+    borrowers: { fetch: fetches, tunnel: tunnels },
+    async unguard() {
+      await lender.kill();
+      const text = await readFile(lender.configFile, 'utf8');
+      await writeFile(lender.configFile, text.replace(GUARDED, UNGUARDED).replace(/^own_addresses.*$/m, ''));
+      await lender.restart();
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** Pairs it as people do, ends its daemon, and takes its key. */
+async function turned(borrower: Household, lender: Household, signal: AbortSignal): Promise<TurnedBorrower> {
+  await using running = borrower;
+  await pair([running, lender], { clock: systemClock, signal });
+  const identity = await loadIdentity(borrower.stateDir);
+  const { id } = await loadIdentity(lender.stateDir);
+  const client = new LinkClient({
+    identity,
+    clock: systemClock,
+    connectTimeout: 5_000,
+    paired: () => undefined,
+  });
+  /** An origin has one lease. */
+  const leases = new Map<string, Promise<string>>();
+  const sign = (origin: string): Promise<string> =>
+    signLease(
+      {
+        id: randomBytes(16).toString('base64url'),
+        borrower: identity.id,
+        lender: id,
+        origin,
+        maxBytes: LEASE_BYTES,
+        issuedAt: systemClock.wall(),
+        expiresAt: systemClock.wall() + LEASE_MS,
+      },
+      identity.privateKey,
+    );
+  return {
+    connect: async () => {
+      const addresses = readRunFile(lender.stateDir)?.link ?? [];
+      return new RawPeer(await client.connect({ id, addresses }, signal));
+    },
+    lease: (origin) => {
+      const lease = leases.get(origin) ?? sign(origin);
+      leases.set(origin, lease);
+      return lease;
+    },
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+  };
+}
