@@ -15,7 +15,6 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
-import type { Authority } from '../core/target.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { Neighbour } from '../neighbours/book.ts';
 import type { LinkHandlers } from '../neighbours/channel.ts';
@@ -26,14 +25,12 @@ import { LENDER_ERROR } from '../paths/range-fetch.ts';
 import { Borrower } from './borrower.ts';
 import { type CutOff, CutOffs } from './cut-offs.ts';
 import { dealt, ifBegun, type Wish } from './deal.ts';
-import { type DestinationSettings, type Destinations, destinationsOf, networksOf } from './destinations.ts';
+import { type DestinationSettings, type Destinations, destinationsOf } from './destinations.ts';
 import { CLOCK_SKEW_MS } from './lease.ts';
 import { LeaseBook } from './lease-book.ts';
 import { offerOf } from './offer.ts';
-import { ownAddresses, type ReadInterfaces } from './own-addresses.ts';
-import { lenderPermit } from './permit.ts';
+import { lenderPermit, type PermitOptions } from './permit.ts';
 import type { Directions, Terms } from './policy.ts';
-import { parseNetworks } from './public-address.ts';
 import { RefusalReport } from './refusal-report.ts';
 import { ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
 import { FetchConnection } from './relay-fetch.ts';
@@ -59,18 +56,12 @@ export const NOTHING_LENT: Lent = {
   terms: () => ({ allowed: false, weight: 1, rate: { down: 0, up: 0 }, factor: 0, words: '' }),
 };
 
-export interface LenderOptions {
+export interface LenderOptions extends PermitOptions {
   readonly ownId: string;
   /** Of origins that may be reached. */
   readonly ports: readonly number[];
   /** Hosts that may not, as the setting `deny_hosts` has them; default none. */
   readonly denyHosts?: readonly string[];
-  /** This home's addresses as the Internet sees them, and networks of such; default none. */
-  readonly ownNetworks?: readonly string[];
-  /** True where this daemon listens; default nowhere. */
-  readonly isOwnDoor?: (door: Authority) => boolean;
-  /** Non-public networks that may be reached all the same, in CIDR notation; for tests. */
-  readonly allowNetworks: readonly string[];
   readonly dial: Omit<DialOptions, 'permit'>;
   /** How far ahead of the borrower one connection reads. */
   readonly bufferBytes: Bytes;
@@ -86,8 +77,6 @@ export interface LenderOptions {
   readonly originSilence?: Milliseconds;
   /** Default `TRANSFER_IDLE_MS`. */
   readonly transferIdle?: Milliseconds;
-  /** Default: those of this machine. */
-  readonly readInterfaces?: ReadInterfaces;
 }
 
 /** One borrower may have so many connections however few all together may have. */
@@ -157,13 +146,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
       dial: {
         ...options.dial,
         lowerEffort: true,
-        permit: lenderPermit({
-          allowNetworks: parseNetworks(options.allowNetworks),
-          ownAddresses: ownAddresses(clock, options.readInterfaces),
-          ownNetworks: networksOf(options.ownNetworks ?? []),
-          isOwnDoor: options.isOwnDoor ?? (() => false),
-          destinations,
-        }),
+        permit: lenderPermit(options, clock, destinations),
       },
       bufferBytes: options.bufferBytes,
       originSilence: options.originSilence ?? ORIGIN_SILENCE_MS,

@@ -6,32 +6,37 @@
  */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
+import type { Clock } from '../core/clock.ts';
 import type { Authority } from '../core/target.ts';
 import type { Permit } from '../paths/dial.ts';
-import { type Destinations, isDenied } from './destinations.ts';
-import { type AddressRule, addressRefusal, type Network, within } from './public-address.ts';
+import { type Destinations, isDenied, networksOf } from './destinations.ts';
+import { ownAddresses, type ReadInterfaces } from './own-addresses.ts';
+import { addressRefusal, parseNetworks, within } from './public-address.ts';
 
-export interface LenderRules {
-  readonly allowNetworks: AddressRule['allowNetworks'];
-  /** Of this machine's interfaces, as they are now. */
-  readonly ownAddresses: () => AddressRule['ownAddresses'];
-  /** This home's as the Internet sees it, which no interface need show. */
-  readonly ownNetworks: readonly Network[];
-  /** True where this daemon listens. */
-  readonly isOwnDoor: (door: Authority) => boolean;
-  readonly destinations: () => Destinations;
+export interface PermitOptions {
+  /** Non-public networks that may be reached all the same, in CIDR notation; for tests. */
+  readonly allowNetworks: readonly string[];
+  /** This home's addresses as the Internet sees them, and networks of such; default none. */
+  readonly ownNetworks?: readonly string[];
+  /** True where this daemon listens; default nowhere. */
+  readonly isOwnDoor?: (door: Authority) => boolean;
+  /** Default: those of this machine. */
+  readonly readInterfaces?: ReadInterfaces;
 }
 
-/** Refuses with `address_refused`, or `host_refused` for what the household denies. */
-export function lenderPermit(rules: LenderRules): Permit {
-  const { allowNetworks, ownAddresses, ownNetworks, isOwnDoor, destinations } = rules;
+/** Refuses with `address_refused`, or `host_refused` for what the household denies now. */
+export function lenderPermit(options: PermitOptions, clock: Clock, destinations: () => Destinations): Permit {
+  const { isOwnDoor, readInterfaces } = options;
+  const allowNetworks = parseNetworks(options.allowNetworks);
+  const ownNetworks = networksOf(options.ownNetworks ?? []);
+  const own = ownAddresses(clock, readInterfaces);
   return (address, port) => {
-    if (isOwnDoor({ host: address, port })) return 'address_refused';
+    if (isOwnDoor?.({ host: address, port }) === true) return 'address_refused';
     if (isIP(address) !== 0 && !address.includes('%')) {
       const parsed = ipaddr.parse(address);
       if (within(parsed, ownNetworks)) return 'address_refused';
       if (isDenied(parsed, destinations())) return 'host_refused';
     }
-    return addressRefusal(address, { allowNetworks, ownAddresses: ownAddresses() });
+    return addressRefusal(address, { allowNetworks, ownAddresses: own() });
   };
 }

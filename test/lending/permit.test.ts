@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { destinationsOf, networksOf } from '../../src/lending/destinations.ts';
+import { destinationsOf } from '../../src/lending/destinations.ts';
 import { lenderPermit } from '../../src/lending/permit.ts';
-import { parseNetworks } from '../../src/lending/public-address.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 test('what is refused first is refused whatever is allowed after it', () => {
   let denied: readonly string[] = [];
-  const permit = lenderPermit({
-    allowNetworks: parseNetworks(['0.0.0.0/0', '::/0']),
-    ownAddresses: () => [],
-    ownNetworks: networksOf(['93.184.216.34', '2a00:1450::/56']),
-    isOwnDoor: ({ host, port }) => host === '127.0.0.1' && port === 7467,
-    destinations: () => destinationsOf({ ports: [], deny_hosts: denied }),
-  });
+  const permit = lenderPermit(
+    {
+      allowNetworks: ['0.0.0.0/0', '::/0'],
+      ownNetworks: ['93.184.216.34', '2a00:1450::/56'],
+      isOwnDoor: ({ host, port }) => host === '127.0.0.1' && port === 7467,
+      readInterfaces: () => ({}),
+    },
+    new FakeClock(),
+    () => destinationsOf({ ports: [], deny_hosts: denied }),
+  );
   assert.equal(permit('127.0.0.1', 7467), 'address_refused');
   assert.equal(permit('127.0.0.1', 80), undefined);
   for (const own of ['93.184.216.34', '2a00:1450::1', '2a00:1450:0:ff::1'])
