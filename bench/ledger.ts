@@ -44,7 +44,7 @@ function* leases(us: ReturnType<typeof household>): Generator<NewEntry[]> {
     const deal = deals[n % deals.length];
     if (deal === undefined) return;
     const id = leaseId(n);
-    const entries = [deal.lease({ id, maxBytes: 2 ** 32, origin: `https://host-${n % 97}.example:443` })];
+    const entries: NewEntry[] = [deal.lease({ id, maxBytes: 2 ** 32, origin: `https://host-${n % 97}.example:443` })];
     if (deal.role === 'lender') entries.push(deal.contact(id, '203.0.113.7', systemClock.wall()));
     // From half to one and a half of the average.
     const receipts = Math.max(1, Math.round(perLease * (0.5 + (n % 11) / 10)));

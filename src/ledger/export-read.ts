@@ -61,7 +61,7 @@ export async function readExport(file: string): Promise<Source> {
   let head: string | undefined;
   return {
     prunedThrough,
-    claimed: { household, keys: new Map([...Object.entries(neighbours), [household, publicKey]]) },
+    claimed: { household, publicKey, neighbours: new Map(Object.entries(neighbours)) },
     items: () =>
       itemsOf(lines, (token) => {
         head = token;

@@ -6,7 +6,7 @@
  * up nobody. A killed process loses nothing; each commit has its checksum, so that after a power cut, too, the file is whole, and lacks at
  * most what came since the last sync, which is asked for once a second (`LogSync`). A full disk fails the write and takes it back.
  */
-import { close, existsSync, fsync, open } from 'node:fs';
+import { close, closeSync, existsSync, fsync, open, openSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
@@ -21,6 +21,7 @@ const APPLICATION_ID = 0x4c50_4c44;
 const BUSY_MS: Milliseconds = 250;
 /** How much is lost to a power cut at most. */
 export const SYNC_EVERY_MS: Milliseconds = 1_000;
+const OWNER_ONLY = 0o600;
 /** SQLite's own choice, and that of nearly every disk. */
 const PAGE_BYTES: Bytes = 4096;
 /** Rows that are read at once. */
@@ -71,6 +72,8 @@ export class LedgerFile implements Disposable, References {
 
   /** For writing; made when it is missing. Grows to `maxBytes` at most. @throws Error as SQLite gives it */
   static write(file: string, clock: Clock, maxBytes?: Bytes): LedgerFile {
+    // By itself SQLite would let everybody on the machine read it. What lies beside it gets the same rights.
+    if (!existsSync(file)) closeSync(openSync(file, 'a', OWNER_ONLY));
     const database = new (loadSqlite().DatabaseSync)(file, { timeout: BUSY_MS });
     try {
       database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON');
@@ -190,8 +193,8 @@ export class LedgerFile implements Disposable, References {
   }
 
   head(): string | undefined {
-    const row = this.#statement('SELECT token FROM head').get() as unknown as [string] | undefined;
-    return row?.[0];
+    const row = this.#statement('SELECT token FROM head').get() as unknown as [unknown] | undefined;
+    return row === undefined ? undefined : String(row[0]);
   }
 
   setHead(token: string): void {
@@ -328,15 +331,22 @@ export class LedgerFile implements Disposable, References {
   }
 }
 
-const rowOf = ([seq, at, kind, ref, id, body, hash]: Cells): Row => ({
-  seq,
-  at,
-  kind,
-  ref,
-  id,
-  body,
-  hash,
-});
+/** Of a damaged record any cell may be anything: it comes as a row that no entry has. */
+function rowOf([seq, at, kind, ref, id, body, hash]: Cells): Row {
+  const isRow =
+    Number.isSafeInteger(at) &&
+    at >= 0 &&
+    Number.isSafeInteger(kind) &&
+    (ref === null || typeof ref === 'number') &&
+    (id === null || typeof id === 'string') &&
+    body instanceof Uint8Array &&
+    hash instanceof Uint8Array;
+  if (isRow) return { seq, at, kind, ref, id, body, hash };
+  return { seq, at: 0, kind: UNREADABLE_ROW, ref: null, id: null, body: NO_BYTES, hash: NO_BYTES };
+}
+
+const UNREADABLE_ROW = -1;
+const NO_BYTES = new Uint8Array(0);
 
 export const SQLITE_CORRUPT = 11;
 export const SQLITE_CANTOPEN = 14;

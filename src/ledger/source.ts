@@ -9,9 +9,16 @@ import { isExport, readExport } from './export-read.ts';
 import { LedgerFile } from './file.ts';
 import { PRUNED_ROW, type ReadEntry, type RecordedLease, type References, type Row, unpack } from './row.ts';
 
+/** Households and their keys by id. */
+export interface Claimed {
+  readonly household: string;
+  readonly publicKey: string;
+  readonly neighbours: ReadonlyMap<string, string>;
+}
+
 export interface Source extends AsyncDisposable {
   /** What an export says of itself beside its entries, to be compared with them. */
-  readonly claimed?: { readonly household: string; readonly keys: ReadonlyMap<string, string> };
+  readonly claimed?: Claimed;
   /** Up to where entries may be missing, as the source has it. */
   readonly prunedThrough: number;
   /** In order; to be read once. */

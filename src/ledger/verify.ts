@@ -189,10 +189,12 @@ class Checks {
 /** Whether the header of an export says what its entries say. */
 function claimFault({ claimed }: Source, chain: Chain): Fault | undefined {
   if (claimed === undefined) return undefined;
+  const { household, publicKey, neighbours } = claimed;
   const same =
-    claimed.household === chain.household &&
-    claimed.keys.size === new Set([chain.household, ...chain.neighbours]).size &&
-    [chain.household, ...chain.neighbours].every((id) => claimed.keys.get(id) === chain.keys.get(id));
+    household === chain.household &&
+    publicKey === chain.keys.get(household) &&
+    neighbours.size === chain.neighbours.size &&
+    [...chain.neighbours].every((id) => neighbours.get(id) === chain.keys.get(id));
   return same ? undefined : { seq: 0, why: 'the header names other households or keys than the entries' };
 }
 

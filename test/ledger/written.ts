@@ -70,13 +70,17 @@ export class Dealings {
     return this.role === 'lender' ? this.#us : this.#them;
   }
 
-  lease(text: LeaseText): NewEntry {
+  lease(text: LeaseText): Extract<NewEntry, { kind: 'lease' }> {
     const { id: neighbour, publicKey } = this.#them;
     const token = leaseToken(this.borrower, this.lender, text);
     return { kind: 'lease', role: this.role, neighbour, publicKey, token };
   }
 
-  receipt(lease: string, total: number, { last = false, countersigned = true } = {}): NewEntry {
+  receipt(
+    lease: string,
+    total: number,
+    { last = false, countersigned = true } = {},
+  ): Extract<NewEntry, { kind: 'receipt' }> {
     const borrower = signReceipt(
       {
         borrower: this.borrower.id,
@@ -96,7 +100,7 @@ export class Dealings {
     return { kind: 'contact', neighbour: this.#them.id, lease, address, port: 443, from, until };
   }
 
-  proof(reason: string): NewEntry {
+  proof(reason: string): Extract<NewEntry, { kind: 'proof' }> {
     const statement = jws('{"alg":"EdDSA","typ":"other"}', '{"bytes":"altered"}', this.#them.privateKey);
     return { kind: 'proof', neighbour: this.#them.id, publicKey: this.#them.publicKey, reason, statement };
   }
@@ -118,7 +122,7 @@ export interface Opened {
 /** A ledger in that folder. */
 export function openLedger(path: string, more: Partial<LedgerOptions> = {}, us: Keys = household()): Opened {
   const clock = new FakeClock(ISSUED_AT);
-  const file = join(path, 'ledger.db');
+  const file = join(path, 'ledger.sqlite');
   return { ledger: Ledger.open({ file, clock, household: us, ...more }), clock, us, file };
 }
 
@@ -131,7 +135,7 @@ export function fill(
   for (let n = 0; n < leases; n += 1) {
     const deal = new Dealings(us, n % 3 === 0 ? two : one, n % 2 === 0 ? 'lender' : 'borrower');
     const id = leaseId(n);
-    const entries = [deal.lease({ id, issuedAt: clock.wall() })];
+    const entries: NewEntry[] = [deal.lease({ id, issuedAt: clock.wall() })];
     if (deal.role === 'lender') entries.push(deal.contact(id, '192.0.2.7', clock.wall()));
     for (let step = 1; step <= 3; step += 1) {
       entries.push(deal.receipt(id, step * 4_000_000, { last: step === 3, countersigned: step !== 2 }));
