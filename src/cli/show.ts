@@ -116,7 +116,13 @@ export function showNeighbours(neighbours: readonly Neighbour[]): string[] {
     neighbours.map((n) => [
       n.name,
       n.shortId,
-      n.up ? 'up' : n.lastError === undefined ? 'down' : `down: ${n.lastError.code}`,
+      n.up
+        ? n.link === undefined
+          ? 'up'
+          : `up, ${n.link}`
+        : n.lastError === undefined
+          ? 'down'
+          : `down: ${n.lastError.code}`,
       n.offer === undefined ? '' : formatRate(n.offer.bytesPerSecond),
       n.roundTripMs === undefined ? '' : formatDuration(n.roundTripMs),
       formatBytes(n.borrowedBytes),

@@ -274,6 +274,7 @@ export class HouseholdDesk implements Desk {
       up: one.up,
       ...(address === undefined ? {} : { address }),
       ...(one.up ? { offer: { ...one.offer } } : {}),
+      ...(one.quality.words === '' ? {} : { link: one.quality.words }),
       ...(one.roundTripMs === undefined ? {} : { roundTripMs: one.roundTripMs }),
       since: one.since,
       ...(one.lastError === undefined ? {} : { lastError: { ...one.lastError, at: one.since } }),

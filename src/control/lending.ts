@@ -2,7 +2,7 @@
  * Lending, in the words of the API: what the steward has, shown, and what was asked for, as the overrides it makes.
  * Pure. Used by the household's desk. What a key may hold is not judged here, but by the policy.
  */
-import type { BytesPerSecond, Milliseconds } from '../core/units.ts';
+import { type BytesPerSecond, formatRate, type Milliseconds } from '../core/units.ts';
 import type { BorrowerStatus } from '../lending/lender.ts';
 import type { Directions, Pause } from '../lending/policy.ts';
 import { LEND_KEYS, type Overrides, type SettingValue, settingsOf } from '../lending/settings.ts';
@@ -20,7 +20,7 @@ export function measuredOf({ measured, isGateway }: LendNow): Pick<Lending['line
 export function shownLending(
   now: LendNow,
   neighbours: readonly Pick<Neighbour, 'id' | 'name'>[],
-  borrowers: readonly Pick<BorrowerStatus, 'id' | 'rate' | 'cutOff'>[],
+  borrowers: readonly Pick<BorrowerStatus, 'id' | 'rate' | 'cutOff' | 'overLink'>[],
 ): Lending {
   const { overrides, allowance, lent, usage, measured, capacity, interfaces, lineConfigured } = now;
   const settings = settingsOf(now.configured, overrides);
@@ -54,7 +54,7 @@ export function shownLending(
     },
     neighbours: neighbours.map(({ id, name }) => {
       const used = usage.of(id);
-      const { cutOff, rate } = borrowers.find((one) => one.id === id) ?? { rate: { down: 0, up: 0 } };
+      const { cutOff, rate, overLink } = borrowers.find((one) => one.id === id) ?? NOT_BORROWED;
       const { allowed, weight, words } = lent.terms(id);
       const set = Object.entries(overrides.neighbours[id] ?? {}).filter(([, value]) => value !== undefined);
       return {
@@ -62,7 +62,7 @@ export function shownLending(
         id,
         allowed,
         weight,
-        words: cutOff?.words ?? words,
+        words: cutOff?.words ?? (words || linkWords(overLink)),
         ...(cutOff === undefined ? {} : { cutOff: { forMs: cutOff.forMs, times: cutOff.times } }),
         rate: { ...rate },
         dayBytes: used.day,
@@ -72,6 +72,11 @@ export function shownLending(
     }),
   };
 }
+
+const NOT_BORROWED = { cutOff: undefined, rate: { down: 0, up: 0 }, overLink: Number.POSITIVE_INFINITY };
+
+const linkWords = (rate: BytesPerSecond): string =>
+  Number.isFinite(rate) ? `offered no more than ${formatRate(rate)}: the link to it carries no more` : '';
 
 /** What was set live, after what is asked for. */
 export function changed(before: Overrides, { set, pause }: LendRequest, wall: Milliseconds): Overrides {

@@ -115,6 +115,8 @@ export const Neighbour = z.object({
   /** What it offers us now; missing while it is down. */
   offer: Spare.optional(),
   roundTripMs: milliseconds.optional(),
+  /** Why its link is used less than it offers, or not at all; missing when it is good. */
+  link: z.string().optional(),
   /** Since when it is up, or down. */
   since: moment,
   lastError: z.object({ code, detail: z.string(), at: moment }).optional(),

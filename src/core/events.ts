@@ -92,6 +92,12 @@ export type Event =
       readonly code: ErrorCode;
       readonly detail: string;
     }
+  | {
+      readonly kind: 'link_quality';
+      readonly neighbour: string;
+      readonly quality: string;
+      readonly detail: string;
+    }
   | { readonly kind: 'neighbour_refused'; readonly address: string; readonly code: ErrorCode }
   | {
       readonly kind: 'offer';

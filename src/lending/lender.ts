@@ -94,6 +94,8 @@ export interface BorrowerStatus {
   readonly active: boolean;
   /** It ignored what it was offered; undefined when it is not cut off. */
   readonly cutOff: CutOff | undefined;
+  /** What the link to it carries, with a little room; Infinity when that is not what bounds it. */
+  readonly overLink: BytesPerSecond;
 }
 
 export interface LenderStatus {
@@ -197,7 +199,13 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   offer({ id }: Neighbour): Offer {
     if (this.#ceiling(id) <= 0) return NO_OFFER;
     const others = this.#wishes('down').filter((wish) => wish.id !== id);
-    return offerOf(ifBegun(this.#lent.rate.down, others, this.#wish(id, 'down')), this.#options.bufferBytes);
+    const part = ifBegun(this.#lent.rate.down, others, this.#wish(id, 'down'));
+    return offerOf(part, this.#options.bufferBytes, this.#overLink(id));
+  }
+
+  /** What the link to it carries. */
+  #overLink(id: string): BytesPerSecond {
+    return this.#borrowers.get(id)?.flows.down.most ?? Number.POSITIVE_INFINITY;
   }
 
   /** @see LinkHandlers.onOfferChange */
@@ -261,6 +269,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
         connections: borrower.connections,
         active: borrower.isActive,
         cutOff: this.#cutOffs.of(borrower.id),
+        overLink: this.#overLink(borrower.id),
       })),
     };
   }

@@ -106,7 +106,7 @@ export class FetchConnection implements Carried, ExchangeHost {
     const [first] = this.#exchanges.keys();
     // 'drain' comes only to who has filled the high-water mark.
     const most = Math.max(this.#relay.bufferBytes, response.writableHighWaterMark);
-    if (first?.response === response) return response.writableLength < most;
+    if (first?.response === response) return this.#borrower.flows.down.room(response.writableLength < most);
     let buffered = 0;
     for (const { response: each } of this.#exchanges.keys()) buffered += each.writableLength;
     return buffered < most;

@@ -115,7 +115,10 @@ export class Tunnel implements Carried {
       account,
       source: from,
       clock: this.#relay.clock,
-      sink: socketSink(to, this.#relay.bufferBytes),
+      // What comes down goes over the link; what goes up, over the line.
+      sink: socketSink(to, this.#relay.bufferBytes, (room) =>
+        direction === 'down' ? flow.room(room) : room,
+      ),
       carried: (bytes) => {
         idle.moved();
         flow.carried(bytes);
@@ -149,12 +152,12 @@ function reading(socket: Duplex, into: Carriage, outOf: Carriage): void {
   socket.on('drain', () => outOf.drained());
 }
 
-function socketSink(socket: Duplex, bufferBytes: number): Sink {
+function socketSink(socket: Duplex, bufferBytes: number, told: (hasRoom: boolean) => boolean): Sink {
   // 'drain' comes only to who has filled the high-water mark.
   const most = Math.max(bufferBytes, socket.writableHighWaterMark);
   return {
     write: (chunk) => void socket.write(chunk),
-    hasRoom: () => socket.writableLength < most,
+    hasRoom: () => told(socket.writableLength < most),
     end: () => void socket.end(),
   };
 }

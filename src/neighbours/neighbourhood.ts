@@ -21,6 +21,7 @@ import { encodeInvitation, type Invitation, parseInvitation } from './invitation
 import { LinkClient } from './link-client.ts';
 import { LinkExchange } from './link-exchange.ts';
 import type { LinkLimits } from './link-limits.ts';
+import type { LinkQuality } from './link-quality.ts';
 import { LinkServer } from './link-server.ts';
 import { forStrangers } from './link-strangers.ts';
 import { tidyName } from './neighbour-name.ts';
@@ -67,6 +68,7 @@ export interface NeighbourStatus {
   /** Milliseconds since 1970. */
   readonly since: Milliseconds;
   readonly offer: LinkOffer;
+  readonly quality: LinkQuality;
   readonly roundTripMs: Milliseconds | undefined;
   /** Of its program; undefined until it has said so. */
   readonly version: string | undefined;
@@ -314,7 +316,7 @@ export class Neighbourhood implements AsyncDisposable {
   /** Every neighbour, in the order of their names. */
   neighbours(): readonly NeighbourStatus[] {
     return this.book.all().map(({ id, name, pairedAt, addresses }) => {
-      const { up, since, offer, roundTripMs, trouble, hello } = this.presence.status(id);
+      const { up, since, offer, quality, roundTripMs, trouble, hello } = this.presence.status(id);
       return {
         id,
         name,
@@ -323,6 +325,7 @@ export class Neighbourhood implements AsyncDisposable {
         up,
         since,
         offer,
+        quality,
         roundTripMs,
         version: hello?.version,
         lastError: trouble,

@@ -12,6 +12,14 @@ import type { Book, Neighbour } from './book.ts';
 import type { LinkOffer } from './channel.ts';
 import type { HouseholdId } from './household-id.ts';
 import type { LinkClient } from './link-client.ts';
+import {
+  type LinkHistory,
+  type LinkQuality,
+  linkLost,
+  NEW_LINK,
+  qualityOf,
+  roundTripTook,
+} from './link-quality.ts';
 import type { Hello } from './messages.ts';
 import { callNeighbour } from './presence-call.ts';
 import {
@@ -40,7 +48,9 @@ export interface PresenceStatus {
   readonly up: boolean;
   /** Milliseconds since 1970: up, or away, since then. */
   readonly since: Milliseconds;
+  /** As it counts: less than it says, over a link that is likely to cut out. */
   readonly offer: LinkOffer;
+  readonly quality: LinkQuality;
   /** Undefined while it is away. */
   readonly roundTripMs: Milliseconds | undefined;
   /** Why it is away; undefined before the first call has ended. */
@@ -53,6 +63,9 @@ interface Watched {
   state: PresenceState;
   since: Milliseconds;
   hello: Hello | undefined;
+  link: LinkHistory;
+  /** As others were told last. */
+  factor: number;
   call: Disposable | undefined;
   timer: Disposable | undefined;
 }
@@ -83,8 +96,11 @@ export class Presence implements Disposable {
 
   /** What that neighbour offers now; nothing when it is not up. */
   offer(id: HouseholdId): LinkOffer {
-    const state = this.#watched.get(id)?.state;
-    return state?.kind === 'up' ? state.offer : NOTHING;
+    const watched = this.#watched.get(id);
+    if (watched?.state.kind !== 'up') return NOTHING;
+    const { bytesPerSecond, bufferBytes } = watched.state.offer;
+    const { factor } = this.#quality(watched);
+    return factor > 0 ? { bytesPerSecond: Math.floor(bytesPerSecond * factor), bufferBytes } : NOTHING;
   }
 
   isUp(id: HouseholdId): boolean {
@@ -98,6 +114,7 @@ export class Presence implements Disposable {
       up: state?.kind === 'up',
       since: watched?.since ?? this.#options.clock.wall(),
       offer: this.offer(id),
+      quality: this.#quality(watched),
       roundTripMs: state?.kind === 'up' ? state.roundTripMs : undefined,
       trouble: state === undefined || state.kind === 'up' ? undefined : state.trouble,
       hello: watched?.hello,
@@ -132,6 +149,8 @@ export class Presence implements Disposable {
       state: presenceAtStart(clock.now() + firstCallIn),
       since: clock.wall(),
       hello: undefined,
+      link: NEW_LINK,
+      factor: 1,
       call: undefined,
       timer: undefined,
     };
@@ -162,6 +181,7 @@ export class Presence implements Disposable {
     const before = watched.state;
     const after = stepPresence(before, event, clock.now(), { retry });
     watched.state = after;
+    this.#followLink(id, watched, event, before.kind === 'up' && after.kind !== 'up');
     if (after === before) {
       // A timer may come a little before its time.
       if (event.kind === 'due') this.#arm(id, watched);
@@ -170,6 +190,22 @@ export class Presence implements Disposable {
     if (after.kind !== before.kind) this.#onKind(id, watched, before, after);
     this.#arm(id, watched);
     this.#reportOffer(id, before, after);
+  }
+
+  #followLink(id: HouseholdId, watched: Watched, event: PresenceEvent, isLost: boolean): void {
+    const now = this.#options.clock.now();
+    if (isLost) watched.link = linkLost(watched.link, now);
+    else if (event.kind === 'measured') watched.link = roundTripTook(watched.link, event.roundTripMs);
+    const { kind, factor, words } = this.#quality(watched);
+    if (factor === watched.factor) return;
+    watched.factor = factor;
+    const neighbour = this.#options.book.byId(id)?.name ?? id;
+    this.#options.report({ kind: 'link_quality', neighbour, quality: kind, detail: words });
+    this.#tell(id);
+  }
+
+  #quality(watched: Watched | undefined): LinkQuality {
+    return qualityOf(watched?.link ?? NEW_LINK, this.#options.clock.now());
   }
 
   #onKind(id: HouseholdId, watched: Watched, before: PresenceState, after: PresenceState): void {

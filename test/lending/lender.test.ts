@@ -9,6 +9,7 @@ import { isPattern } from '../../src/demo/pattern.ts';
 import { ACTIVE_LINGER_MS } from '../../src/lending/borrower.ts';
 import { LeaseSigner } from '../../src/lending/lease-signer.ts';
 import { Lender } from '../../src/lending/lender.ts';
+import { CARRY_FADES_MS } from '../../src/lending/link-carry.ts';
 import { NO_OFFER } from '../../src/paths/path.ts';
 import { household, pair } from '../neighbours/household.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -185,4 +186,32 @@ test('weights and ceilings: each is offered what it can count on, and held to it
   assert.equal(more, 3_000_000);
   assert.ok(light < 1_600_000, `${light} bytes went to the one that weighs a third`);
   await Promise.all(both);
+});
+
+test('what the link to a borrower carries bounds what it is offered, not what others are', async () => {
+  await using origin = await startTestOrigin();
+  const clock = new FakeClock();
+  await using line = await startLentLine({ clock, lent: lentAt(400_000_000) });
+  const { lender } = line;
+  const [slow, other] = line.borrowers;
+  await using peer = await slow.connect();
+  const lease = await slow.lease(origin.url(''), { maxBytes: 512 * MIB });
+  peer.socket.pause();
+  peer.send(fetchText(origin.url('/file/400000000'), '0-399999999', lease));
+  const look = (): void => {
+    clock.advance(50);
+    lender.setLent(lentAt(400_000_000));
+  };
+  // Its connection takes no more: what it did take is what its link carries.
+  await until('the link is seen to be slow', () => {
+    look();
+    return lender.offer(slow.neighbour).bytesPerSecond < 200_000_000;
+  });
+  assert.equal(lender.offer(slow.neighbour).bytesPerSecond >= 20_000_000, true);
+  assert.equal(lender.offer(other.neighbour).bytesPerSecond, 200_000_000);
+  assert.ok(Number.isFinite(lender.status().borrowers[0]?.overLink));
+  peer.reset();
+  await until('it has left', () => lender.status().borrowers[0]?.connections === 0);
+  clock.advance(CARRY_FADES_MS);
+  assert.equal(lender.offer(slow.neighbour).bytesPerSecond, 400_000_000);
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LinkOffer } from '../../src/neighbours/channel.ts';
+import { LOSSES_FOR_MS, UNFIT_LOSSES } from '../../src/neighbours/link-quality.ts';
 import { OFFER_REPEAT_MS, OFFER_SPACING_MS } from '../../src/neighbours/offer-stream.ts';
 import { QUESTION_MS } from '../../src/neighbours/presence-call.ts';
 import { SILENCE_MS } from '../../src/neighbours/presence-state.ts';
@@ -168,4 +169,35 @@ test('parting is told to the other side, and holds on both', async () => {
   await eventOf(borrower.events, 'neighbour_parted', ({ by }) => by === 'us');
   assert.equal(lender.room.neighbours().length + borrower.room.neighbours().length, 0);
   await until(() => lender.relay.listening === 0 && borrower.relay.listening === 0);
+});
+
+test('a link that was lost again and again is not used, says why, and is used again after a while', async () => {
+  const clock = new FakeClock();
+  await using lender = await household('Lender', { clock });
+  await using borrower = await household('Borrower', { listen: [], clock });
+  await pair(lender, borrower);
+  const { id } = lender.room;
+  const again = async (): Promise<void> => {
+    await until(() => !borrower.room.presence.isUp(id));
+    borrower.room.presence.hurry(id);
+    clock.advance(1);
+    await until(() => borrower.room.presence.isUp(id));
+  };
+  await again();
+  await sees(borrower, lender, lender.relay.current);
+  for (let i = 0; i < UNFIT_LOSSES; i += 1) {
+    lender.room.cut(borrower.room.id);
+    await again();
+  }
+  assert.equal(borrower.room.presence.offer(id).bytesPerSecond, 0);
+  const [status] = borrower.room.neighbours();
+  assert.equal(status?.quality.kind, 'unfit');
+  assert.match(status.quality.words, /^not used: contact was lost 5 times/);
+  const told = borrower.events
+    .since(0)
+    .flatMap(({ event }) => (event.kind === 'link_quality' ? [event.quality] : []));
+  assert.deepEqual(told, ['shaky', 'unfit']);
+  clock.advance(LOSSES_FOR_MS);
+  await again();
+  await sees(borrower, lender, lender.relay.current);
 });
