@@ -14,6 +14,8 @@ import { TRUST_LEVELS } from './core/trust.ts';
 import { formatBytes, MIB, parseBytes, parseDuration, parseRate } from './core/units.ts';
 import { hostComplaint, networksOf } from './lending/destinations.ts';
 
+/** Longer than any lease lives: none is removed that may still be used. */
+const LEAST_KEPT = 30 * 86_400_000;
 /** With less, hardly a download could begin. */
 const LEAST_POOL_WINDOW = MIB;
 
@@ -240,6 +242,13 @@ const SECTIONS = {
       'How much of what "checked" neighbours bring is fetched again over our own line, and compared.',
     ),
   }),
+  ledger: z.strictObject({
+    keep: key(
+      time.refine((ms) => ms >= LEAST_KEPT, 'must be at least "30 d"'),
+      '400 d',
+      'How long it is on record what was carried for whom; older entries are removed.',
+    ),
+  }),
   control: z.strictObject({
     listen: key(listenAddress, '127.0.0.1:7467', 'Address of the control API; loopback only.'),
   }),
@@ -270,6 +279,7 @@ const Schema = z.strictObject({
   lend: SECTIONS.lend.prefault({}),
   link: SECTIONS.link.prefault({}),
   trust: SECTIONS.trust.prefault({}),
+  ledger: SECTIONS.ledger.prefault({}),
   control: SECTIONS.control.prefault({}),
   resolve: SECTIONS.resolve,
   log: SECTIONS.log.prefault({}),
