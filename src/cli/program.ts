@@ -12,6 +12,7 @@ import type { OpenEngine } from './get/seam.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addLendCommands } from './lend-commands.ts';
 import { addOriginCommands } from './origin-commands.ts';
+import { addIdentityCommands, addPairingCommands } from './pairing-commands.ts';
 import type { PlaceFlags } from './places.ts';
 import type { ReadFlags } from './read.ts';
 import type { SteerFlags } from './steer.ts';
@@ -73,6 +74,8 @@ function buildProgram(rooms: Rooms, clock: Clock): Command {
   addLedgerCommands(program, withJson, print, clock);
   addTrustCommand(program, withJson);
   addOriginCommands(program, withJson, print, clock);
+  addPairingCommands(program, withJson, print, clock);
+  addIdentityCommands(program, withJson, print, clock);
   addConfigCommands(program);
   addGet(program, rooms, clock);
   addDemo(program, rooms);
@@ -165,6 +168,7 @@ function addSteeringCommands(program: Command): void {
     .argument('<name>', 'its name or id')
     .action(async (name: string, flags: SteerFlags) => (await import('./steer.ts')).part(name, flags, print));
   withJson(program.command('rename'))
+    .alias('unpair')
     .description('call a neighbour something else')
     .argument('<name>', 'its name or id')
     .argument('<new>', 'its new name')

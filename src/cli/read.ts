@@ -5,7 +5,7 @@ import { ControlClient } from '../control/client.ts';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
-import { showDownloads, showEvent, showNeighbours, showStatus, showVerdicts } from './show.ts';
+import { showBlocked, showDownloads, showEvent, showNeighbours, showStatus, showVerdicts } from './show.ts';
 
 export interface ReadFlags extends PlaceFlags {
   readonly json?: boolean;
@@ -35,9 +35,10 @@ export async function verdicts(flags: ReadFlags, print: Print): Promise<void> {
 }
 
 export async function neighbours(flags: ReadFlags, print: Print): Promise<void> {
-  const list = await find(flags).neighbours();
-  if (flags.json === true) print(JSON.stringify({ neighbours: list }));
-  else printAll(print, showNeighbours(list));
+  const client = find(flags);
+  const [list, blocked] = [await client.neighbours(), await client.blocked()];
+  if (flags.json === true) print(JSON.stringify({ neighbours: list, blocked }));
+  else printAll(print, [...showNeighbours(list), ...showBlocked(blocked)]);
 }
 
 /**

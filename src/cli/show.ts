@@ -1,7 +1,14 @@
 /**
  * Showing: what the daemon answers, as lines that people read. Pure; `--json` prints the answers as they are.
  */
-import type { Download, EventRecord, Neighbour, Status, Verdict } from '../control/schema.ts';
+import type {
+  BlockedHousehold,
+  Download,
+  EventRecord,
+  Neighbour,
+  Status,
+  Verdict,
+} from '../control/schema.ts';
 import { formatBytes, formatDuration, formatRate, type Milliseconds } from '../core/units.ts';
 import { pairs, printable, table } from './table.ts';
 
@@ -131,6 +138,16 @@ export function showNeighbours(neighbours: readonly Neighbour[]): string[] {
       n.address ?? '',
     ]),
   );
+}
+
+export function showBlocked(blocked: readonly BlockedHousehold[]): string[] {
+  if (blocked.length === 0) return [];
+  const rows = blocked.map((one) => [
+    one.name,
+    one.shortId,
+    new Date(one.blockedAt).toISOString().slice(0, 10),
+  ]);
+  return ['', ...table([{ title: 'BLOCKED' }, { title: 'ID' }, { title: 'SINCE' }], rows)];
 }
 
 /** One line: time, kind, and what it says of itself. The units are in the names of the fields. */

@@ -90,6 +90,10 @@ export class ControlClient {
     return (await this.#call('GET', '/v1/neighbours', Neighbours)).neighbours;
   }
 
+  async blocked(): Promise<z.output<typeof Neighbours>['blocked']> {
+    return (await this.#call('GET', '/v1/neighbours', Neighbours)).blocked;
+  }
+
   async offers(): Promise<z.output<typeof Offers>['offers']> {
     return (await this.#call('GET', '/v1/offers', Offers)).offers;
   }
@@ -181,6 +185,17 @@ export class ControlClient {
       options.signal.removeEventListener('abort', stop);
       response.destroy();
     }
+  }
+
+  /** For commands whose words stand in a file of their own. @throws LinepoolError `daemon_missing`, and as the daemon answers */
+  call<T extends z.ZodType>(
+    method: string,
+    path: string,
+    schema: T,
+    body?: unknown,
+    timeout?: Milliseconds,
+  ): Promise<z.output<T>> {
+    return this.#call(method, path, schema, body, timeout);
   }
 
   async #call<T extends z.ZodType>(

@@ -10,6 +10,7 @@ import type { Authority, Target } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import type { RememberedOrigin } from './origins.ts';
+import type { PairingSeat } from './pairing.ts';
 import type {
   Download,
   Invitation,
@@ -54,6 +55,8 @@ export interface Desk {
   origins(): readonly RememberedOrigin[];
   totals(): Totals;
   readonly events: Events;
+  /** Pairing without an invitation, and blocking. */
+  readonly pairing: PairingSeat;
 
   /** @throws LinepoolError `config_invalid` when there is no address to invite to */
   invite(options: { readonly ttlMs: Milliseconds }): Promise<Invitation>;

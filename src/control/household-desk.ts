@@ -24,6 +24,7 @@ import type { Proxy } from '../proxy/server.ts';
 import type { Desk, Totals } from './desk.ts';
 import type { PathGateway } from './gateway.ts';
 import { changed, changedFor, measuredOf, shownLending } from './lending.ts';
+import { HouseholdPairing, type PairingSeat } from './pairing.ts';
 import { isMeant, type RememberedOrigin, shownOrigins } from './origins.ts';
 import type {
   Download,
@@ -61,6 +62,7 @@ export interface DeskRooms {
 export class HouseholdDesk implements Desk {
   readonly events: Events;
   readonly #rooms: DeskRooms;
+  readonly pairing: PairingSeat;
   readonly #startedAt: Milliseconds;
   /** What downloads that ended brought, by path. */
   readonly #brought = new Map<string, Bytes>();
@@ -69,6 +71,7 @@ export class HouseholdDesk implements Desk {
     this.#rooms = rooms;
     this.events = rooms.events;
     this.#startedAt = rooms.clock.wall();
+    this.pairing = new HouseholdPairing(rooms.neighbourhood);
     rooms.events.listen(({ event }) => {
       if (event.kind !== 'download_ended') return;
       for (const [path, bytes] of Object.entries(event.bytesByPath)) {
@@ -167,9 +170,13 @@ export class HouseholdDesk implements Desk {
     return bytes;
   }
 
-  /** What that neighbour's line brought us. */
+  /** What that neighbour's line brought us, under former keys of it too. */
   borrowedFrom(id: string): Bytes {
-    return (this.#brought.get(id) ?? 0) + (this.#rooms.gateway.brought.get(id) ?? 0);
+    const former = this.#rooms.neighbourhood.book.byId(id)?.formerKeys ?? [];
+    return [id, ...former.map((key) => key.id)].reduce(
+      (sum, one) => sum + (this.#brought.get(one) ?? 0) + (this.#rooms.gateway.brought.get(one) ?? 0),
+      0,
+    );
   }
 
   totals(): Totals {

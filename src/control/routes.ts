@@ -4,11 +4,12 @@
  */
 import type { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
+import { created, done, ok, read } from './answers.ts';
 import type { Desk } from './desk.ts';
 import { missed } from './event-stream.ts';
 import type { RememberedOrigins } from './origins.ts';
+import { PAIRING_ROUTES } from './pairing-routes.ts';
 import {
-  type Done,
   type Downloads,
   type EventList,
   InviteRequest,
@@ -45,10 +46,6 @@ export interface Route {
   readonly methods: Readonly<Record<string, Handler>>;
 }
 
-const ok = (body: unknown): Answer => ({ status: 200, body });
-const created = (body: unknown): Answer => ({ status: 201, body });
-const done = { done: true } satisfies z.output<typeof Done>;
-
 export const ROUTES: readonly Route[] = [
   { path: '/v1/status', methods: { GET: ({ desk }) => ok(desk.status()) } },
   {
@@ -77,7 +74,11 @@ export const ROUTES: readonly Route[] = [
   {
     path: '/v1/neighbours',
     methods: {
-      GET: ({ desk }) => ok({ neighbours: [...desk.neighbours()] } satisfies z.output<typeof Neighbours>),
+      GET: ({ desk }) =>
+        ok({
+          neighbours: [...desk.neighbours()],
+          blocked: [...desk.pairing.blocked()],
+        } satisfies z.output<typeof Neighbours>),
       POST: async ({ desk, body }) => created(await desk.join(read(JoinRequest, body))),
     },
   },
@@ -91,6 +92,7 @@ export const ROUTES: readonly Route[] = [
       PATCH: async ({ desk, name, body }) => ok(await desk.rename(name, read(RenameRequest, body).name)),
     },
   },
+  ...PAIRING_ROUTES,
   {
     path: '/v1/trust/*',
     methods: {
@@ -185,13 +187,4 @@ function decoded(segment: string): string {
       cause: error,
     });
   }
-}
-
-function read<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
-  const result = schema.safeParse(body);
-  if (result.success) return result.data;
-  const complaints = result.error.issues.map((issue) =>
-    issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`,
-  );
-  throw new LinepoolError('bad_request', complaints.join('; '));
 }

@@ -222,14 +222,27 @@ export type Invitation = z.output<typeof Invitation>;
 
 export const Downloads = z.object({ downloads: z.array(Download) });
 export const Verdicts = z.object({ verdicts: z.array(Verdict) });
-export const Neighbours = z.object({ neighbours: z.array(Neighbour) });
+/** A household that can't pair with ours. */
+export const BlockedHousehold = z.object({
+  name: z.string(),
+  id: z.string(),
+  shortId: z.string(),
+  blockedAt: moment,
+});
+export type BlockedHousehold = z.output<typeof BlockedHousehold>;
+
+export const Neighbours = z.object({
+  neighbours: z.array(Neighbour),
+  blocked: z.array(BlockedHousehold).default([]),
+});
 export const Offers = z.object({ offers: z.array(Offer) });
 export const EventList = z.object({ events: z.array(EventRecord) });
 export const Done = z.object({ done: z.literal(true) });
 
 // What a client sends: strict, so that a misspelt key is an error and not silence.
 
-const name = z
+/** What a person calls a neighbour. */
+export const newName = z
   .string()
   .min(1, 'must not be empty')
   .max(63, 'must have at most 63 characters')
@@ -249,7 +262,7 @@ export type InviteRequest = z.output<typeof InviteRequest>;
 
 export const JoinRequest = z.strictObject({
   invitation: z.string().min(1).max(4096),
-  name: name.optional(),
+  name: newName.optional(),
 });
 export type JoinRequest = z.output<typeof JoinRequest>;
 
@@ -261,6 +274,9 @@ export const TrustRequest = z.strictObject({
   caught: z.union([z.literal('lift'), Caught]).optional(),
 });
 export type TrustRequest = z.output<typeof TrustRequest>;
+
+export const RenameRequest = z.strictObject({ name: newName });
+export type RenameRequest = z.output<typeof RenameRequest>;
 
 /** The longest pause but for one that lasts until it is resumed. */
 const PAUSE_MAX_MS = 366 * 86_400_000;

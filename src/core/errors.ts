@@ -119,6 +119,8 @@ export const ERRORS = {
   file_busy: kind(409, 6, null, 'Another download is writing that file.', 'Wait for its end, or choose another name with -o.'),
   file_failed: kind(507, 6, null, 'The file could not be written.', 'Check the folder, its rights and the space on the disk.'),
   resume_mismatch: kind(409, 5, null, 'The download can not go on from what is on disk.', 'Remove it and start again.'),
+  backup_invalid: kind(422, 6, null, 'The backup can not be used.', 'Check the passphrase and the file; nothing was changed.'),
+  identity_exists: kind(409, 6, null, 'There is an identity in the state folder already.', 'Give --force to put the one of the backup in its place; the present one is lost unless it has a backup too.'),
   daemon_missing: kind(503, 7, null, 'No linepool daemon answers.', 'Start it with `linepool up`.'),
   daemon_running: kind(409, 7, null, 'A daemon runs already on this state folder.', 'End it first, or give another --state.'),
   port_taken: kind(409, 7, null, 'The address to listen on is in use.', 'Choose another in the configuration.'),

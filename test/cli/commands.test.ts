@@ -83,7 +83,7 @@ describe('commands with a daemon', () => {
 
   const keys: readonly [string[], string[]][] = [
     [['downloads'], ['downloads']],
-    [['neighbours'], ['neighbours']],
+    [['neighbours'], ['neighbours', 'blocked']],
     [['verdicts'], ['verdicts']],
     [['invite'], ['invitation', 'expiresAt']],
     [['part', 'Garden'], ['parted']],

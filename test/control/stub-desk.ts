@@ -17,12 +17,14 @@ import type {
 } from '../../src/control/schema.ts';
 import { LinepoolError } from '../../src/core/errors.ts';
 import { Events } from '../../src/core/events.ts';
+import { StubPairing } from './stub-pairing.ts';
 
 export const STARTED_AT = Date.UTC(2026, 0, 1, 12);
 
 export class StubDesk implements Desk {
   readonly events = new Events(() => STARTED_AT);
   readonly asked: string[] = [];
+  readonly pairing = new StubPairing(this.asked, STARTED_AT);
   originList: RememberedOrigin[] = [
     {
       origin: 'http://busy.example',
