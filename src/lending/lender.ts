@@ -28,33 +28,16 @@ import { dealt, ifBegun, type Wish } from './deal.ts';
 import { type DestinationSettings, type Destinations, destinationsOf } from './destinations.ts';
 import { CLOCK_SKEW_MS } from './lease.ts';
 import { LeaseBook } from './lease-book.ts';
+import { type Lent, NOTHING_LENT } from './lent.ts';
 import { offerOf } from './offer.ts';
 import { lenderPermit, type PermitOptions } from './permit.ts';
-import type { Directions, Terms } from './policy.ts';
+import type { Directions } from './policy.ts';
 import { RefusalReport } from './refusal-report.ts';
 import { ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.ts';
 import { FetchConnection } from './relay-fetch.ts';
 import { Tunnel } from './relay-tunnel.ts';
 import { Shaper } from './shaper.ts';
 import { type ShareReason, sendable } from './share.ts';
-
-/** What is lent now, as the steward decided it. */
-export interface Lent {
-  /** To all borrowers together; up, with what acknowledges that which comes down. */
-  readonly rate: Directions<BytesPerSecond>;
-  readonly reason: ShareReason;
-  /** For people; told to borrowers that are refused. */
-  readonly words: string;
-  readonly terms: (neighbourId: string) => Terms;
-}
-
-/** Until the steward has decided. */
-export const NOTHING_LENT: Lent = {
-  rate: { down: 0, up: 0 },
-  reason: 'off',
-  words: 'the daemon is starting',
-  terms: () => ({ allowed: false, weight: 1, rate: { down: 0, up: 0 }, factor: 0, words: '' }),
-};
 
 export interface LenderOptions extends PermitOptions {
   readonly ownId: string;
