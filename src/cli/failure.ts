@@ -10,10 +10,14 @@ export interface Failure {
   readonly exit: number;
 }
 
-/** What a thrown thing means to the person at the terminal. */
-export function failureOf(thrown: unknown): Failure {
+/** What a thrown thing means to the person at the terminal; with `json` to a program: one object in one line. */
+export function failureOf(thrown: unknown, json = false): Failure {
   const error = asLinepoolError(thrown);
   const { says, advice, exit } = ERRORS[error.code];
+  if (json) {
+    const { code, detail } = error;
+    return { text: `${JSON.stringify({ code, says, detail, fix: advice, exit })}\n`, exit };
+  }
   if (error.code === 'interrupted') return { text: `linepool: ${says} ${advice}\n`, exit };
   const what = error.detail === '' ? says : `${says} ${error.detail}`;
   const fault =

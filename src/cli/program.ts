@@ -42,11 +42,15 @@ export async function run(
     return Number(process.exitCode ?? 0);
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
-    const failure = failureOf(thrown instanceof CommanderError ? usageOf(thrown) : thrown);
+    const failure = failureOf(thrown instanceof CommanderError ? usageOf(thrown) : thrown, asksForJson(args));
     process.stderr.write(failure.text);
     return failure.exit;
   }
 }
+
+/** Also of a command line that was not understood. */
+const asksForJson = (args: readonly string[]): boolean =>
+  args.slice(0, args.includes('--') ? args.indexOf('--') : args.length).includes('--json');
 
 function usageOf(error: CommanderError): LinepoolError {
   // Without a command the help has been printed already.

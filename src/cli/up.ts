@@ -23,7 +23,7 @@ export type OpenDaemon = (options: {
 }) => Promise<RunningDaemon>;
 
 /** After this the process ends whatever is still open: every byte on its way can be asked for again. */
-export const END_GRACE_MS: Milliseconds = 5_000;
+export const END_GRACE_MS: Milliseconds = 3_000;
 
 export interface UpContext {
   readonly openDaemon: OpenDaemon;

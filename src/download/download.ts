@@ -52,8 +52,8 @@ export class Download {
   #toldDelivered: Bytes;
   #heardAt: Milliseconds;
   #end: { readonly ended: Ended; readonly at: Milliseconds } | undefined;
-  /** The origin's last wish to be left alone. */
-  #busy: LinepoolError | undefined;
+  /** What the origin last said or did that explains why no path is left. */
+  #why: LinepoolError | undefined;
 
   constructor(options: DownloadOptions, shell: { readonly clock: Clock; readonly events: Events }) {
     this.id = options.id;
@@ -229,10 +229,7 @@ export class Download {
     if (this.#running === undefined || this.#end !== undefined) return;
     this.#running = undefined;
     this.#reportFailed(OWN, error);
-    if (isOneTooMany(this.#out.get(OWN))) {
-      this.#out.delete(OWN);
-      this.#pathsChanged();
-    }
+    if (isOneTooMany(this.#out.get(OWN)) && this.#out.delete(OWN)) this.#pathsChanged();
     this.#tell({ kind: 'run_failed' });
   }
 
@@ -301,7 +298,7 @@ export class Download {
     const { error, next, forMs, restMs } = judge(failed, waitMs, which);
     const { code, detail } = error;
     this.#reportFailed(path, error);
-    if (code === 'origin_busy') this.#busy = error;
+    if (code === 'origin_busy' || code === 'connect_refused') this.#why = error;
     if (forMs > 0) {
       memory.leaveOut(path, code, forMs, detail);
       this.#events.report({ kind: 'path_out', path, origin: formatOrigin(target.origin), code, forMs });
@@ -379,7 +376,7 @@ export class Download {
         return;
       }
       case 'give_up':
-        this.fail(this.#busy ?? new LinepoolError('no_path'));
+        this.fail(this.#why ?? new LinepoolError('no_path'));
         return;
     }
   }

@@ -15,6 +15,8 @@ export type Next = 'retry' | 'renew' | 'bench' | 'out';
 export const MOST_STRIKES = 6;
 /** … and after which not even the own line is tried again when it is all there is: some four minutes. */
 export const LAST_STRIKES = 12;
+/** Refused connections in a row after which there is nothing there: some three seconds. */
+const GONE_STRIKES = 3;
 /** Longest rest that an origin is granted by a download that runs; one that asks for more does without it. */
 export const LONGEST_REST_MS: Milliseconds = 30_000;
 /** How long a path that failed so often in a row is left out for others, where no error says more. */
@@ -103,6 +105,7 @@ function named(error: LinepoolError, waitMs: Milliseconds | undefined, path: Fai
 
 function nextAfter(error: LinepoolError, waitMs: Milliseconds | undefined, path: FailedPath): Next {
   if (error.code === 'parallel_refused') return 'out';
+  if (error.code === 'connect_refused' && path.strikes + 1 >= GONE_STRIKES) return 'out';
   if (error.code === 'origin_busy' && (waitMs ?? 0) > LONGEST_REST_MS) return 'out';
   // The own line is never given up while it is all there is: a busy origin may have room in a moment.
   const out: Next = path.isLastResort ? 'bench' : 'out';

@@ -115,6 +115,21 @@ describe('commands with a daemon', () => {
     });
   }
 
+  it('a failure with --json is one object, on stderr', async () => {
+    const { code, out, err } = await linepool(['part', 'nobody', '--json', ...at]);
+    assert.deepEqual([code, out], [8, '']);
+    assert.deepEqual(JSON.parse(err), {
+      code: 'neighbour_unknown',
+      says: 'There is no neighbour of that name or id.',
+      detail: '"nobody"',
+      fix: 'See `linepool neighbours`.',
+      exit: 8,
+    });
+    const usage = await linepool(['status', '--nonsense', '--json', ...at]);
+    assert.equal(usage.out, '');
+    assert.equal((JSON.parse(usage.err) as { code: string }).code, 'usage');
+  });
+
   const failures: readonly [string[], number, RegExp][] = [
     [
       ['part', 'nobody'],

@@ -88,3 +88,10 @@ it('what failed too often in a row is left out for others too', () => {
   assert.equal(judged('connection_lost', { strikes: 1, isProven: true }).forMs, 0);
   assert.ok(judged('connection_lost', { strikes: MOST_STRIKES }).forMs > 0);
 });
+
+it('where nobody listens, there is nothing to wait for', () => {
+  for (const path of [{}, { isLastResort: true }]) {
+    assert.equal(next('connect_refused', { ...path, strikes: 1 }), 'bench');
+    assert.equal(next('connect_refused', { ...path, strikes: 2 }), 'out');
+  }
+});

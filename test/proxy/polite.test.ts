@@ -197,4 +197,18 @@ describe('an origin that has enough in the middle of a download', () => {
     assert.equal(home.register.downloads()[0]?.code, 'origin_busy');
     assert.ok(origin.exchanges.length < 12, `${origin.exchanges.length} requests`);
   });
+
+  it('and goes away for good: that is said as it is, and soon', async () => {
+    const origin = await startTestOrigin({ faults: [{ kind: 'trickle', rate: 2e6 }] });
+    // Silence alone would be borne for longer than this test may take.
+    await using home = await openPooling({ offers: [2e6], silenceTimeout: 600_000 });
+    const coming = home.get(origin.url(PATH));
+    await until('it is under way', () => (bytesBy(home)['n1'] ?? 0) > 100_000);
+    await origin[Symbol.asyncDispose]();
+    const got = await coming;
+    assert.equal(got.whole, false, 'looks complete');
+    assert.ok(isPattern(got.body, 0), 'a wrong byte');
+    await until('it is over', () => home.register.live().length === 0);
+    assert.equal(home.register.downloads()[0]?.code, 'connect_refused');
+  });
 });

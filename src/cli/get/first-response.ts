@@ -4,11 +4,13 @@
  * It must never carry a person's credentials to another origin than the one they were given for.
  */
 import { Client, type Dispatcher } from 'undici';
+import type { Clock } from '../../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
 import { fieldValue, formatRange, formatRangeFrom, fromWire, type RawHeaders } from '../../core/http.ts';
 import { formatOrigin, type Target } from '../../core/target.ts';
 import type { Milliseconds } from '../../core/units.ts';
 import { connector, type DialOptions } from '../../paths/dial.ts';
+import { asksToWait, Patience } from './patience.ts';
 import { headersAlong, isRedirect, redirected } from './redirect.ts';
 import { type OpenRequest, REDIRECTS_MAX } from './seam.ts';
 
@@ -36,19 +38,33 @@ export interface BodyTaker {
 export interface FirstRequestOptions {
   readonly dial: DialOptions;
   readonly responseTimeout: Milliseconds;
-  readonly now: () => Milliseconds;
+  readonly clock: Clock;
   readonly userAgent: string;
 }
 
-/** @throws LinepoolError `origin_refused` for a final status that is not 200 or 206; what a line can throw */
+/**
+ * @throws LinepoolError `origin_refused` for a final status that is not 200 or 206; `origin_busy` for one that asks to be left
+ *   alone for longer than there is patience; what a line can throw
+ */
 export async function firstResponse(
   request: OpenRequest,
   options: FirstRequestOptions,
 ): Promise<FirstResponse> {
   let target = request.target;
   let headers = request.headers;
+  const { clock } = options;
+  const patience = new Patience({
+    clock,
+    signal: request.signal,
+    waiting: request.waiting ?? (() => undefined),
+  });
   for (let hops = 0; hops <= REDIRECTS_MAX; hops += 1) {
-    const response = await ask(target, headers, request, options);
+    let response = await ask(target, headers, request, options);
+    while (asksToWait(response.status)) {
+      response.close();
+      await patience.after(response.status, response.headers, target.origin);
+      response = await ask(target, headers, request, options);
+    }
     if (!isRedirect(response.status)) {
       if (response.status === 200 || response.status === 206) return response;
       response.close();
@@ -84,7 +100,7 @@ function ask(
   target: Target,
   headers: RawHeaders,
   request: OpenRequest,
-  { dial, responseTimeout, now, userAgent }: FirstRequestOptions,
+  { dial, responseTimeout, clock, userAgent }: FirstRequestOptions,
 ): Promise<FirstResponse> {
   return new Promise((resolve, reject) => {
     const client = new Client(formatOrigin(target.origin), {
@@ -104,9 +120,9 @@ function ask(
       return;
     }
     request.signal.addEventListener('abort', onAbort, { once: true });
-    let askedAt = now();
+    let askedAt = clock.now();
     client.on('connect', () => {
-      askedAt = now();
+      askedAt = clock.now();
     });
     let taker: BodyTaker | undefined;
     const sent = [...headers];
@@ -123,7 +139,7 @@ function ask(
             status,
             headers: fromWire((controller.rawHeaders ?? []) as Buffer[]),
             controller,
-            latencyMs: now() - askedAt,
+            latencyMs: clock.now() - askedAt,
             take(body) {
               taker = body;
               controller.resume();

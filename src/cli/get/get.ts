@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import type { Clock } from '../../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
 import { type SpanSet, sizeOf, subtract } from '../../core/span.ts';
-import { type Bytes, formatBytes, type Milliseconds } from '../../core/units.ts';
+import { type Bytes, formatBytes, formatDuration, type Milliseconds } from '../../core/units.ts';
 import { formatChecksum, verifyFile } from './checksum.ts';
 import { draw, type Terminal } from './drawer.ts';
 import { partOf } from './journal.ts';
@@ -54,7 +54,7 @@ export async function get(options: GetOptions, context: GetContext): Promise<Get
   const { clock, signal, stderr } = context;
   const begun = clock.now();
   const view: View = { name: options.output ?? options.url, doing: 'connecting' };
-  const drawing = options.quiet ? undefined : draw(stderr, clock, () => snapshotOf(view));
+  const drawing = options.quiet ? undefined : draw(stderr, clock, () => snapshotOf(view, clock.now()));
   try {
     await using engine = await context.openEngine({
       stateDir: context.stateDir,
@@ -82,6 +82,8 @@ export async function get(options: GetOptions, context: GetContext): Promise<Get
 interface View {
   name: string;
   doing: Snapshot['doing'];
+  /** While it waits for the server; monotonic. */
+  waitsUntil?: Milliseconds;
   opened?: Opened;
   totalBytes?: Bytes | undefined;
   doneBefore?: Bytes;
@@ -91,7 +93,7 @@ interface View {
 async function fetchToFile(
   engine: Engine,
   options: GetOptions,
-  { clock, signal }: GetContext,
+  { clock, signal, stderr }: GetContext,
   view: View,
 ): Promise<Omit<GetResult, 'ms' | 'bytesPerSecond'>> {
   using locks = new DisposableStack();
@@ -99,7 +101,14 @@ async function fetchToFile(
   let found = guess === undefined ? undefined : await lookFor(guess, options, locks);
   const from = options.resume && found !== undefined ? firstMissing(found) : undefined;
   const { target, headers } = options;
-  const opened = await engine.open({ target, headers, from, signal });
+  const waiting = (ms: Milliseconds | undefined): void => {
+    view.doing = ms === undefined ? 'connecting' : 'waiting';
+    view.waitsUntil = clock.now() + (ms ?? 0);
+    // On a terminal the progress says so; a log has it at once.
+    if (ms !== undefined && !options.quiet && stderr.isTTY !== true)
+      stderr.write(`linepool: The server asks to wait ${formatDuration(ms)}.\n`);
+  };
+  const opened = await engine.open({ target, headers, from, signal, waiting });
   view.opened = opened;
   let sink: FileSink;
   let file: string;
@@ -226,7 +235,7 @@ function certificates(file: string): string {
   }
 }
 
-function snapshotOf(view: View): Snapshot {
+function snapshotOf(view: View, now: Milliseconds): Snapshot {
   const progress = view.opened?.progress();
   const before = view.doneBefore ?? 0;
   return {
@@ -235,7 +244,7 @@ function snapshotOf(view: View): Snapshot {
     bytesTotal: view.totalBytes,
     bytesDone: view.doing === 'checking' ? (view.checkedBytes ?? 0) : before + (progress?.bytes ?? 0),
     bytesPerSecond: progress?.bytesPerSecond ?? 0,
-    msLeft: progress?.msLeft,
-    paths: view.doing === 'connecting' ? [] : (progress?.paths ?? []),
+    msLeft: view.doing === 'waiting' ? Math.max(0, (view.waitsUntil ?? now) - now) : progress?.msLeft,
+    paths: view.doing === 'connecting' || view.doing === 'waiting' ? [] : (progress?.paths ?? []),
   };
 }

@@ -19,12 +19,13 @@ import {
 export interface Snapshot {
   readonly name: string;
   /** What is being done; anything but `fetching` says so instead of the time left. */
-  readonly doing: 'connecting' | 'fetching' | 'checking' | 'complete';
+  readonly doing: 'connecting' | 'waiting' | 'fetching' | 'checking' | 'complete';
   /** Undefined when the origin does not say. */
   readonly bytesTotal: Bytes | undefined;
   /** On disk, from before included. */
   readonly bytesDone: Bytes;
   readonly bytesPerSecond: BytesPerSecond;
+  /** Until the end; of the wait, while that goes on. */
   readonly msLeft: Milliseconds | undefined;
   readonly paths: readonly {
     readonly name: string;
@@ -84,6 +85,7 @@ function numbers({ doing, bytesTotal, bytesDone, bytesPerSecond, msLeft }: Snaps
       : `${formatBytes(bytesDone)} / ${formatBytes(bytesTotal)}`;
   const percent = bytesTotal === undefined ? [] : [`${Math.floor(fraction(bytesDone, bytesTotal) * 100)} %`];
   if (doing === 'connecting') return [doing];
+  if (doing === 'waiting') return [`the server asks to wait ${formatDuration(msLeft ?? 0)}`];
   if (doing === 'checking') return [...percent, 'checking'];
   const rate = formatRate(bytesPerSecond);
   if (doing === 'complete') return [...percent, of, rate];
@@ -91,7 +93,7 @@ function numbers({ doing, bytesTotal, bytesDone, bytesPerSecond, msLeft }: Snaps
 }
 
 function bar({ doing, bytesTotal, bytesDone }: Snapshot): string {
-  if (bytesTotal === undefined || doing === 'connecting') return '';
+  if (bytesTotal === undefined || doing === 'connecting' || doing === 'waiting') return '';
   const cells = Math.floor(fraction(bytesDone, bytesTotal) * BAR_CELLS);
   return '█'.repeat(cells) + '░'.repeat(BAR_CELLS - cells);
 }

@@ -25,6 +25,7 @@ import type { PathSource } from '../../download/contract.ts';
 import { Download } from '../../download/download.ts';
 import type { Sink as DownloadSink } from '../../download/sink.ts';
 import { hasCredentials } from '../../download/verdict.ts';
+import { Health } from '../../paths/health.ts';
 import { OwnLine } from '../../paths/own-line.ts';
 import { OWN } from '../../paths/path.ts';
 import { DaemonLines } from './daemon-lines.ts';
@@ -68,9 +69,13 @@ export const openEngine: OpenEngine = async (options) => {
   };
   const engine: Engine = {
     async open(request) {
-      const now = (): Milliseconds => systemClock.now();
       lines?.prepare(request.target.origin);
-      const first = await firstResponse(request, { dial, responseTimeout, now, userAgent: 'linepool' });
+      const first = await firstResponse(request, {
+        dial,
+        responseTimeout,
+        clock: systemClock,
+        userAgent: 'linepool',
+      });
       return new OpenedDownload(first, request, { paths, settings, ownLine, responseTimeout });
     },
     async [Symbol.asyncDispose]() {
@@ -140,6 +145,7 @@ class OpenedDownload implements Opened {
     }
     const { paths, settings, ownLine, responseTimeout } = this.#means;
     const whole = span(begin, end);
+    const health = new Health(systemClock);
     const { requestHeaders, target, controller, latencyMs } = this.#first;
     const download = new Download(
       {
@@ -156,7 +162,15 @@ class OpenedDownload implements Opened {
         settings,
         sink: unordered(sink, whole.start, whole.end),
         paths,
-        memory: { isLeftOut: () => false, leaveOut: () => undefined },
+        memory: {
+          // In one download the plan itself remembers; but what several lines are told may mean all.
+          isLeftOut: () =>
+            health.isWide(
+              target.origin,
+              paths.neighbours().map(({ id }) => id),
+            ),
+          leaveOut: (path, code, forMs, detail) => health.leaveOut(path, target.origin, code, forMs, detail),
+        },
         ownRate: ownLine.down,
         silenceTimeout: responseTimeout,
       },

@@ -60,6 +60,8 @@ export interface OpenRequest {
   /** The first part that is missing on disk, when resuming; the engine may ask for it at once with If-Range. */
   readonly from: Gap | undefined;
   readonly signal: AbortSignal;
+  /** Told when the server asks to wait, and for how long; undefined when that is over. */
+  readonly waiting?: (ms: Milliseconds | undefined) => void;
 }
 
 /** What a line does in this download, for the progress display and `--json`. */
@@ -100,7 +102,8 @@ export interface Opened {
 export interface Engine extends AsyncDisposable {
   /**
    * Sends the first request and follows redirects (at most `REDIRECTS_MAX`), dropping credentials across origins.
-   * @throws LinepoolError `origin_refused` on a final status that is not 200 or 206, and what a line can throw
+   * @throws LinepoolError `origin_refused` on a final status that is not 200 or 206, `origin_busy` on 429 and 503 for longer
+   *   than there is patience, and what a line can throw
    */
   open(request: OpenRequest): Promise<Opened>;
 }
