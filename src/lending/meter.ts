@@ -6,12 +6,13 @@
  *     own = what the interface counted - what was lent, with the headers that it came in
  *
  * Lent bytes are counted when the relay passes them on, a moment after the interface has seen them: they wait in the
- * kernel. That much more than was lent is forgiven (`ahead`), and taken back when the relay has caught up, or by and by:
- * what a borrower gave up halfway is never passed on. It must never take what is not known for nothing: a reading that
- * can't be right says so.
+ * kernel, or for a packet that was lost before them. That much more than was lent is forgiven (`ahead`), and taken back
+ * when the relay has caught up, or by and by: what a borrower gave up halfway is never passed on. On a gateway with
+ * interfaces for clients alone, what went to them is the household's, and nothing has to be guessed. It must never take
+ * what is not known for nothing: a reading that can't be right says so.
  */
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
-import { KIB } from '../core/units.ts';
+import { KIB, MIB } from '../core/units.ts';
 import { type Counters, counted } from './counters.ts';
 import type { Directions } from './policy.ts';
 
@@ -22,6 +23,8 @@ export const ACK_SHARE = 0.025;
 /** How long lent bytes may wait in the kernel before they are taken for the household's. */
 export const AHEAD_MS: Milliseconds = 150;
 const AHEAD_MIN: Bytes = 64 * KIB;
+/** The same where it is seen what was passed on to clients: as much as a kernel keeps for one connection. */
+export const AHEAD_KNOWN_MAX: Bytes = 8 * MIB;
 /** So little in so long is no transfer. */
 const QUIET_BYTES: Bytes = 2 * KIB;
 const QUIET_MS: Milliseconds = 500;
@@ -44,6 +47,8 @@ export interface Reading {
   readonly at: Milliseconds;
   /** By name, of the interfaces that lead to the Internet; undefined where there are none to be read. */
   readonly interfaces: ReadonlyMap<string, Counters> | undefined;
+  /** The same of interfaces that lead to the household's clients and to nobody else; undefined where there is none such. */
+  readonly inside: ReadonlyMap<string, Counters> | undefined;
   /** Carried for borrowers since the start. */
   readonly lentBytes: Directions<Bytes>;
   /** What the daemon itself fetched for the household, since the start. */
@@ -136,6 +141,7 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
   }
   const bytes = carried(since.interfaces, reading.interfaces, elapsed);
   if (bytes === undefined) return fault('counters_jumped');
+  const forwarded = forwardedBetween(since.inside, reading.inside, elapsed);
   // Up, what may wait is that of what does go up: little is sent for borrowers, mostly.
   const rates = {
     down: reading.lentRate,
@@ -146,7 +152,9 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
     // Where nothing has come and nothing gone for long, nothing waits.
     const isQuiet = lent[which] === 0 && bytes[which] < QUIET_BYTES && elapsed >= QUIET_MS;
     const waiting = isQuiet ? 0 : Math.max(0, state.ahead[which] - forgotten);
-    return ownOf(bytes[which], lent[which], waiting, aheadMax(rates[which]));
+    const isKnown = which === 'down' && forwarded !== undefined;
+    const most = isKnown ? AHEAD_KNOWN_MAX : aheadMax(rates[which]);
+    return ownOf(bytes[which], lent[which], { waiting, most, forwarded: forwarded?.[which] ?? 0 });
   };
   const down = direction('down');
   const up = direction('up');
@@ -187,13 +195,25 @@ const aheadMax = (rate: BytesPerSecond): Bytes => (rate > 0 ? AHEAD_MIN + (rate 
 function ownOf(
   total: Bytes,
   lent: Bytes,
-  ahead: Bytes,
-  most: Bytes,
+  { waiting, most, forwarded }: { readonly waiting: Bytes; readonly most: Bytes; readonly forwarded: Bytes },
 ): { readonly own: Bytes; readonly ahead: Bytes } {
   const more = total - lent;
-  if (more <= 0) return { own: 0, ahead: Math.max(0, ahead + more) };
-  const forgiven = Math.min(more, Math.max(0, most - ahead));
-  return { own: more - forgiven, ahead: ahead + forgiven };
+  const notLent = Math.max(0, waiting + more);
+  const passedOn = Math.min(forwarded, notLent);
+  const left = notLent - passedOn;
+  const tooMuch = Math.max(0, Math.min(more - passedOn, left - most));
+  return { own: passedOn + tooMuch, ahead: left - tooMuch };
+}
+
+/** What came to the household's clients and from them; undefined where that is not known for all of the time. */
+function forwardedBetween(
+  before: Reading['inside'],
+  after: Reading['inside'],
+  elapsed: Milliseconds,
+): Directions<Bytes> | undefined {
+  if (before === undefined || after === undefined || !sameNames(before, after)) return undefined;
+  const bytes = carried(before, after, elapsed);
+  return bytes === undefined ? undefined : { down: bytes.up, up: bytes.down };
 }
 
 function carried(

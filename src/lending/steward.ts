@@ -8,6 +8,7 @@
  * While nobody borrows it looks once a second. What can't be measured, or a clock that is stepped, is reported, and less
  * is lent. A change holds at once, before it is on disk: a full disk must not keep a line lent.
  */
+
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
@@ -68,6 +69,8 @@ export interface StewardRooms {
   readonly lender: Lender;
   readonly usage: UsageBook;
   readonly watch: LineWatch;
+  /** Addresses of this machine at which neighbours are connected. */
+  readonly linkedAt: () => ReadonlySet<string>;
   /** What the daemon itself fetched for the household since the start. */
   readonly ownBytes: () => Bytes;
   /** What that neighbour's line brought us since the start. */
@@ -201,7 +204,7 @@ export class Steward implements AsyncDisposable {
   }
 
   #look(): void {
-    const { clock, lender, watch, ownBytes } = this.#rooms;
+    const { clock, lender, watch, linkedAt, ownBytes } = this.#rooms;
     const wall = clock.wall();
     this.#checkClock(wall);
     this.#count(wall);
@@ -210,6 +213,7 @@ export class Steward implements AsyncDisposable {
       {
         at: clock.now(),
         interfaces: watch.counters(),
+        inside: watch.inside(linkedAt()),
         lentBytes: lender.status().carried,
         ownBytes: ownBytes(),
         lentRate: lender.isActive ? this.#share.lent.down : 0,
