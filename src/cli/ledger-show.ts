@@ -40,12 +40,18 @@ export function showEntries(entries: readonly Shown[], names: Names): string[] {
   );
 }
 
+const CAUSES = {
+  damaged: 'damaged',
+  other_version: 'of another version',
+  other_household: 'of another household',
+};
+
 function words(content: Content, terms: LeaseTerms | undefined): string {
   switch (content.kind) {
     case 'begin':
       return content.cause === 'new'
         ? `of ${shortId(content.household)}`
-        : `of ${shortId(content.household)}, because the one before was ${content.cause === 'damaged' ? 'damaged' : 'of another version'}: it is in ${content.before}`;
+        : `of ${shortId(content.household)}, because the one before was ${CAUSES[content.cause]}: it is in ${content.before}`;
     case 'self':
       return `our household is ${shortId(content.household)} from here on`;
     case 'party':

@@ -5,6 +5,7 @@
 import { type ContentOf, canonicalText, chainHash, HASH_BEFORE_FIRST } from './entry.ts';
 import { type Head, parseHead } from './head.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
+import { rotationIn } from './rotated.ts';
 import { isKeyOf, type ReadEntry } from './row.ts';
 import { type LeaseTerms, leaseComplaint, leaseTerms, partiesOf, receiptComplaint } from './terms.ts';
 
@@ -140,11 +141,17 @@ export class Chain {
     const { seq, content } = entry;
     switch (content.kind) {
       case 'begin':
+        return this.#ours(content) ?? NOTHING_SIGNED;
       case 'self': {
-        if (!isKeyOf(content.household, content.publicKey)) return 'the household id is not that of the key';
-        this.household = content.household;
-        this.keys.set(content.household, content.publicKey);
-        return NOTHING_SIGNED;
+        const { household, publicKey, statement: token } = content;
+        const by = this.household;
+        const rotation = rotationIn(token);
+        if (rotation?.from !== by || rotation.to.id !== household || rotation.to.publicKey !== publicKey) {
+          return 'its statement is not one by which our household changes to this key';
+        }
+        // The one own signature that counts: whoever has the file, but not our key, could go on with another one.
+        const signed = [{ seq, by, token, own: false }];
+        return this.#ours(content) ?? { kind: 'now', signed };
       }
       case 'party':
         if (!isKeyOf(content.neighbour, content.publicKey))
@@ -165,6 +172,14 @@ export class Chain {
       case 'pruned':
         return this.#pruned(seq, content);
     }
+  }
+
+  /** The household that the chain is of from here on; what is wrong with it. */
+  #ours({ household, publicKey }: Pick<ContentOf<'begin'>, 'household' | 'publicKey'>): string | undefined {
+    if (!isKeyOf(household, publicKey)) return 'the household id is not that of the key';
+    this.household = household;
+    this.keys.set(household, publicKey);
+    return undefined;
   }
 
   #lease({ seq, terms: known }: ReadEntry, content: ContentOf<'lease'>): Signatures | string {

@@ -48,11 +48,11 @@ export const FIELDS = {
     version: z.literal(LEDGER_VERSION),
     household: householdId,
     publicKey,
-    cause: z.enum(['new', 'damaged', 'other_version']),
+    cause: z.enum(['new', 'damaged', 'other_version', 'other_household']),
     before: z.union([z.literal(''), plain(300)]),
   }),
-  /** From here on our household has this key. */
-  self: z.strictObject({ household: householdId, publicKey }),
+  /** From here on our household has this key; the one before signed the statement (see neighbours/rotation.ts). */
+  self: z.strictObject({ household: householdId, publicKey, statement: jws(TOKEN_MAX) }),
   /** The first time that a neighbour is named: its key, which its id is the hash of. */
   party: z.strictObject({ neighbour: householdId, publicKey }),
   /** `token`: as signed by the borrower. */

@@ -27,6 +27,7 @@ import { errorOf, LedgerFile, SQLITE_CORRUPT, SQLITE_NOT_A_DATABASE } from './fi
 import { signHead } from './head.ts';
 import { parseReceipt } from './receipt.ts';
 import { prune } from './retention.ts';
+import { changesTo } from './rotated.ts';
 import { idOf, isKeyOf, kindNumber, packBody, unpack } from './row.ts';
 import { setAside } from './set-aside.ts';
 import { tailFault } from './tail.ts';
@@ -38,6 +39,8 @@ export interface Signer {
   /** Ed25519, SPKI in DER, as base64url. */
   readonly publicKey: string;
   readonly privateKey: KeyObject;
+  /** How it came to have this key, when it had others before: see neighbours/rotation.ts. The oldest first. */
+  readonly statements?: readonly string[];
 }
 
 export interface LedgerOptions {
@@ -65,12 +68,12 @@ class Refused extends Error {
     this.code = code;
   }
 }
-/** The file is not as a ledger is: it has to be set aside. */
+/** The file can't be continued: it has to be set aside. */
 class Damaged extends Error {
-  readonly version: boolean;
-  constructor(message: string, version = false) {
+  readonly why: ContentOf<'begin'>['cause'];
+  constructor(message: string, why: ContentOf<'begin'>['cause'] = 'damaged') {
     super(message);
-    this.version = version;
+    this.why = why;
   }
 }
 
@@ -259,21 +262,22 @@ export class Ledger implements Disposable {
   }
 
   /** A file that was just opened is made, or looked at. */
-  #makeReady(file: LedgerFile, damage: Damaged | undefined, before: string): void {
+  #makeReady(file: LedgerFile, damage: Damaged | undefined, aside: string): void {
     const { id, publicKey } = this.#household;
     const state = file.state();
     if (state.kind === 'foreign') throw new Damaged('It is no ledger.');
-    if (state.kind === 'other_version') throw new Damaged(`It is of version ${state.version}.`, true);
+    if (state.kind === 'other_version')
+      throw new Damaged(`It is of version ${state.version}.`, 'other_version');
     if (state.kind === 'empty') {
       file.makeTables();
-      const cause = damage === undefined ? 'new' : damage.version ? 'other_version' : 'damaged';
+      const cause = damage?.why ?? 'new';
       const first = {
         kind: 'begin',
         version: LEDGER_VERSION,
         household: id,
         publicKey,
         cause,
-        before,
+        before: aside,
       } as const;
       this.#write(file, first, null);
       this.#signHead(file);
@@ -281,10 +285,11 @@ export class Ledger implements Disposable {
     }
     const fault = tailFault(file);
     if (fault !== undefined) throw new Damaged(fault);
-    if (file.household(Number.MAX_SAFE_INTEGER) !== id) {
-      this.#write(file, { kind: 'self', household: id, publicKey }, null);
-      this.#signHead(file);
-    }
+    const before = file.household(Number.MAX_SAFE_INTEGER);
+    const changes = changesTo(before, id, this.#household.statements ?? []);
+    if (changes === undefined) throw new Damaged(`It is the ledger of ${before}.`, 'other_household');
+    for (const change of changes) this.#write(file, change, null);
+    if (changes.length > 0) this.#signHead(file);
   }
 
   #tell(error: unknown): void {

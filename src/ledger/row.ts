@@ -84,7 +84,7 @@ export function packBody(content: Content, household: string): Uint8Array {
     case 'proof':
       return bytes(JSON.stringify([content.reason, content.statement]));
     case 'self':
-      return bytes(JSON.stringify([content.household, content.publicKey]));
+      return bytes(JSON.stringify([content.household, content.publicKey, content.statement]));
     case 'begin':
       return bytes(
         JSON.stringify([
@@ -239,7 +239,7 @@ function unpackPlain(
     case 'party':
       return checked(kind, { neighbour: row.id, publicKey: a });
     case 'self':
-      return checked(kind, { household: a, publicKey: b });
+      return checked(kind, { household: a, publicKey: b, statement: c });
     case 'begin':
       return checked(kind, { version: a, household: b, publicKey: c, cause: d, before: e });
     case 'pruned':

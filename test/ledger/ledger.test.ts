@@ -11,6 +11,7 @@ import { Ledger } from '../../src/ledger/ledger.ts';
 import { openSource, readEntries } from '../../src/ledger/source.ts';
 import { verify } from '../../src/ledger/verify.ts';
 import { signLease } from '../../src/lending/lease.ts';
+import { signRotation } from '../../src/neighbours/rotation.ts';
 import { Dealings, fill, folder, household, ISSUED_AT, leaseId, openLedger } from './written.ts';
 
 const A_LEASE = leaseId(1);
@@ -298,7 +299,8 @@ test('a household with a new key goes on with the same chain', async () => {
   const opened = openLedger(dir.path);
   fill(opened, 2);
   const next = household();
-  opened.ledger.become(next);
+  const statement = await signRotation({ from: opened.us.id, to: next }, opened.us.privateKey, ISSUED_AT);
+  opened.ledger.become({ ...next, statements: [statement] });
   const deal = new Dealings(next, household(), 'lender');
   assert.ok(opened.ledger.append(deal.lease({ id: leaseId(77) })));
   opened.ledger[Symbol.dispose]();
@@ -306,6 +308,22 @@ test('a household with a new key goes on with the same chain', async () => {
   const result = await verify(source, { all: true });
   assert.equal(result.fault, undefined);
   assert.equal(result.household, next.id);
+});
+
+test('a ledger of another household is not continued', async () => {
+  using dir = folder();
+  const opened = openLedger(dir.path);
+  fill(opened, 2);
+  const next = household();
+  opened.ledger.become(next);
+  const deal = new Dealings(next, household(), 'lender');
+  assert.ok(opened.ledger.append(deal.lease({ id: leaseId(77) })));
+  opened.ledger[Symbol.dispose]();
+  const [begin] = await contents(opened.file);
+  assert.ok(begin?.kind === 'begin');
+  assert.equal(begin.cause, 'other_household');
+  assert.equal(await faultOf(opened.file), undefined);
+  assert.equal(await faultOf(join(dir.path, begin.before)), undefined);
 });
 
 test('the file is readable by its owner only', () => {

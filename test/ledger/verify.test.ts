@@ -9,7 +9,7 @@ import { countersign, parseReceipt, signReceipt } from '../../src/ledger/receipt
 import { openSource } from '../../src/ledger/source.ts';
 import { verify } from '../../src/ledger/verify.ts';
 import { chained, entriesOf, exported, type Said, verdictOn } from './forged.ts';
-import { fill, folder, household, type Keys, leaseId, leaseToken, openLedger } from './written.ts';
+import { fill, folder, household, jws, type Keys, leaseId, leaseToken, openLedger } from './written.ts';
 
 const LEASES = 6;
 const neighbours = [household(), household()] as const;
@@ -143,6 +143,10 @@ function restated(content: ContentOf<'receipt'>, key: Keys, change: object): Con
   return { ...content, borrower, lender: countersign(borrower, key.privateKey) };
 }
 
+const ROTATION_HEADER = '{"alg":"EdDSA","typ":"linepool-rotation"}';
+const rotationTo = ({ id, publicKey }: Keys): string =>
+  JSON.stringify({ iss: us.id, sub: id, key: publicKey, iat: 1 });
+
 const FORGED: readonly (readonly [string, Forgery, RegExp])[] = [
   [
     'a lease that the borrower did not sign',
@@ -226,6 +230,15 @@ const FORGED: readonly (readonly [string, Forgery, RegExp])[] = [
     'a beginning in the middle',
     (entries) => put(entries, 7, entries[0]?.content as Content),
     /begins with "begin"/,
+  ],
+  [
+    'another key that the old one did not name',
+    (entries) => {
+      const next = household();
+      const statement = jws(ROTATION_HEADER, rotationTo(next), next.privateKey);
+      return put(entries, 7, { kind: 'self', household: next.id, publicKey: next.publicKey, statement });
+    },
+    /does not hold: it is not by/,
   ],
   [
     'a removal that did not happen',
