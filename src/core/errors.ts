@@ -97,7 +97,7 @@ export const ERRORS = {
   receipt_unanswered: kind(502, 8, null, 'The lender does not sign for what it carries.', 'Its line is left alone for a while; both households should run the same version of linepool.'),
   receipt_disputed: kind(409, 8, null, 'Borrower and lender have counted differently.', 'The lease is ended; the ledgers of both say what was signed last.'),
   ledger_failed: kind(503, 6, 'http_request_denied', 'The ledger takes no entries at the moment.', 'Check the space on the disk and the rights of the state folder; nothing is lent that is not recorded.'),
-  ledger_damaged: kind(500, 6, null, 'The ledger was damaged.', 'It was set aside and a new one begun; restore the old one from a backup if it is needed as proof.'),
+  ledger_damaged: kind(500, 6, null, 'The ledger can not be gone on with.', 'It was set aside and a new one begun; restore the old one from a backup if it is needed as proof.'),
   ledger_wrong: kind(409, 5, null, 'The ledger does not hold.', 'See the first entry that is wrong, and why.'),
   ledger_unreadable: kind(400, 6, null, 'That can not be read as a ledger.', 'Give the file of a ledger, or an export of one.'),
   lending_off: kind(503, 8, 'http_request_denied', 'This household lends nothing at the moment.', 'Wait for its next offer.'),
