@@ -12,6 +12,7 @@ import type { ComparisonDesk, Meeting } from './comparison-desk.ts';
 import type { HouseholdId } from './household-id.ts';
 import type { LinkClient } from './link-client.ts';
 import { LinkExchange } from './link-exchange.ts';
+import { linkFailure } from './link-failure.ts';
 import { CompareNonce, CompareSay, parseMessage } from './messages.ts';
 
 /** How often the other side is asked what its person says. */
@@ -59,7 +60,7 @@ export async function askToCompare(
       desk.step(meeting, { kind: 'revealed', number: numberOf(ours, theirs, context) });
     } catch (error) {
       desk.step(meeting, { kind: 'lost' });
-      throw error;
+      throw linkFailure(error);
     }
     const ended = awaitPeople(
       exchange,

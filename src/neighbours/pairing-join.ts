@@ -3,12 +3,13 @@
  * invitation names: `LinkClient.connect` refuses any other before a byte is sent.
  */
 import type { TLSSocket } from 'node:tls';
-import { asLinepoolError, LinepoolError } from '../core/errors.ts';
+import { LinepoolError } from '../core/errors.ts';
 import { channelBinding, PATHS, PROTOCOL } from './channel.ts';
 import type { HouseholdId } from './household-id.ts';
 import type { Invitation } from './invitation.ts';
 import type { LinkClient } from './link-client.ts';
 import { LinkExchange } from './link-exchange.ts';
+import { linkFailure } from './link-failure.ts';
 import { type ConfirmRequest, PairAnswer, type PairRequest, parseMessage } from './messages.ts';
 import { handleOf, JOIN_START, type JoinEvent, type JoinState, proofOf, stepJoin } from './pairing.ts';
 import { sameProof } from './pairing-desk.ts';
@@ -106,6 +107,6 @@ async function sendFor(
 }
 
 function eventOf(error: unknown): JoinEvent {
-  const { code, detail } = asLinepoolError(error);
+  const { code, detail } = linkFailure(error);
   return { kind: FINAL.has(code) ? 'refused' : 'lost', code, detail };
 }
