@@ -18,6 +18,7 @@ import { PathGateway } from './control/gateway.ts';
 import { HouseholdDesk } from './control/household-desk.ts';
 import { lockState } from './control/lock.ts';
 import { logEvents } from './control/log.ts';
+import { ReportedDownloads } from './control/reported.ts';
 import { publishRunFile } from './control/runfile.ts';
 import { systemClock } from './core/clock.ts';
 import { LinepoolError } from './core/errors.ts';
@@ -273,6 +274,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     ownLine,
     register,
     health,
+    reported: new ReportedDownloads(clock),
     budget,
     trust,
     proxy,

@@ -11,6 +11,7 @@ import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import type { RememberedOrigin } from './origins.ts';
 import type { PairingSeat } from './pairing.ts';
+import type { DownloadReport } from './reported.ts';
 import type {
   Download,
   Invitation,
@@ -72,6 +73,8 @@ export interface Desk {
   lend(request: LendRequest): Promise<Lending>;
   /** The same for one neighbour. @throws LinepoolError `neighbour_unknown`, `policy_invalid`, `state_unusable` */
   lendTo(nameOrId: string, request: LendNeighbourRequest): Promise<Lending>;
+  /** What a `linepool get` says of its download. @throws LinepoolError `bad_request` */
+  report(id: string, report: DownloadReport): void;
   /** By host, host and port, or whole address. @throws LinepoolError `not_found` when none of that name is left alone */
   forgetOrigin(name: string): void;
   /** Begins an orderly end of the daemon; returns at once. */

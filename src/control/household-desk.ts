@@ -26,6 +26,7 @@ import type { PathGateway } from './gateway.ts';
 import { changed, changedFor, measuredOf, shownLending } from './lending.ts';
 import { HouseholdPairing, type PairingSeat } from './pairing.ts';
 import { isMeant, type RememberedOrigin, shownOrigins } from './origins.ts';
+import { type DownloadReport, type ReportedDownloads, together } from './reported.ts';
 import type {
   Download,
   Invitation,
@@ -52,6 +53,7 @@ export interface DeskRooms {
   readonly ownLine: OwnLine;
   readonly register: Register;
   readonly health: Health;
+  readonly reported: ReportedDownloads;
   readonly budget: WindowBudget;
   readonly proxy: Proxy;
   readonly gateway: Pick<PathGateway, 'brought'>;
@@ -117,7 +119,8 @@ export class HouseholdDesk implements Desk {
   }
 
   downloads(): readonly Download[] {
-    return this.#rooms.register.downloads().map(shownDownload);
+    const { register, reported } = this.#rooms;
+    return together(register.downloads().map(shownDownload), reported.list());
   }
 
   verdicts(): readonly Verdict[] {
@@ -241,6 +244,10 @@ export class HouseholdDesk implements Desk {
     return shownOrigins(health, (path) =>
       path === OWN ? ownLine.name : (neighbourhood.book.byId(path)?.name ?? path),
     );
+  }
+
+  report(id: string, report: DownloadReport): void {
+    this.#rooms.reported.report(id, report);
   }
 
   forgetOrigin(name: string): void {

@@ -9,6 +9,7 @@ import type { Desk } from './desk.ts';
 import { missed } from './event-stream.ts';
 import type { RememberedOrigins } from './origins.ts';
 import { PAIRING_ROUTES } from './pairing-routes.ts';
+import { DownloadReport } from './reported.ts';
 import {
   type Downloads,
   type EventList,
@@ -62,6 +63,10 @@ export const ROUTES: readonly Route[] = [
         if (download === undefined)
           throw new LinepoolError('not_found', `(no download ${JSON.stringify(name)})`);
         return ok(download);
+      },
+      PUT: ({ desk, name, body }) => {
+        desk.report(name, read(DownloadReport, body));
+        return ok(done);
       },
     },
   },

@@ -2,6 +2,7 @@
 
 import type { Desk, Totals } from '../../src/control/desk.ts';
 import type { RememberedOrigin } from '../../src/control/origins.ts';
+import type { DownloadReport } from '../../src/control/reported.ts';
 import type {
   Download,
   Invitation,
@@ -252,6 +253,10 @@ export class StubDesk implements Desk {
 
   origins(): readonly RememberedOrigin[] {
     return this.originList;
+  }
+
+  report(id: string, { state }: DownloadReport): void {
+    this.asked.push(`report ${id} ${state}`);
   }
 
   forgetOrigin(name: string): void {

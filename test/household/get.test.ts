@@ -213,6 +213,18 @@ describe('get', { concurrency: false }, () => {
     }
   });
 
+  for (const scheme of ['http', 'https'] as const) {
+    test(`the daemon lists it, while it goes on and when it has ended: ${scheme}`, async () => {
+      const running = start(scheme, join(folder, `listed-${scheme}`));
+      const listed = async () => (await a.control.downloads()).find(({ bytes }) => bytes === size);
+      await until('it is listed', async () => (await listed())?.state === 'live');
+      assert.equal((await listed())?.reason, 'linepool get');
+      const { bytesByPath } = printed(await running.ended);
+      assert.equal((await listed())?.state, 'complete');
+      assert.deepEqual((await listed())?.bytesByPath, bytesByPath);
+    });
+  }
+
   test('an origin that goes away is an honest end, and the download goes on when it is back', async () => {
     const file = join(folder, 'gone');
     // Long enough for it not to be there before the origin is gone.

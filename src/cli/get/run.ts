@@ -30,6 +30,7 @@ import { OwnLine } from '../../paths/own-line.ts';
 import { OWN } from '../../paths/path.ts';
 import { DaemonLines } from './daemon-lines.ts';
 import { type FirstResponse, firstResponse } from './first-response.ts';
+import { reporting } from './reporting.ts';
 import type {
   Engine,
   EngineOptions,
@@ -45,6 +46,8 @@ import type {
 const SPAN_MS: Milliseconds = 1_000;
 const LEAST_SPAN: Bytes = 64 * KIB;
 
+const NO_DAEMON = { lines: undefined, daemon: undefined } as const;
+
 export const openEngine: OpenEngine = async (options) => {
   const config = loadConfig(options.configFile);
   const dial = {
@@ -54,7 +57,7 @@ export const openEngine: OpenEngine = async (options) => {
   };
   const responseTimeout = config.line.response_timeout;
   const ownLine = new OwnLine({ dial, down: config.line.down, responseTimeout });
-  const lines = options.ownLine ? undefined : await daemonLines(options, responseTimeout);
+  const { lines, daemon } = options.ownLine ? NO_DAEMON : await daemonLines(options, responseTimeout);
   const paths: PathSource = {
     own: ownLine,
     neighbours: () => lines?.neighbours() ?? [],
@@ -76,7 +79,13 @@ export const openEngine: OpenEngine = async (options) => {
         clock: systemClock,
         userAgent: 'linepool',
       });
-      return new OpenedDownload(first, request, { paths, settings, ownLine, responseTimeout });
+      return new OpenedDownload(first, request, {
+        paths,
+        settings,
+        ownLine,
+        responseTimeout,
+        daemon,
+      });
     },
     async [Symbol.asyncDispose]() {
       await lines?.[Symbol.asyncDispose]();
@@ -88,13 +97,14 @@ export const openEngine: OpenEngine = async (options) => {
 async function daemonLines(
   { stateDir, ca, notice }: EngineOptions,
   responseTimeout: Milliseconds,
-): Promise<DaemonLines | undefined> {
+): Promise<{ readonly lines: DaemonLines | undefined; readonly daemon: ControlClient | undefined }> {
   try {
-    return await DaemonLines.open({ client: ControlClient.find(stateDir), responseTimeout, ca, notice });
+    const client = ControlClient.find(stateDir);
+    return { daemon: client, lines: await DaemonLines.open({ client, responseTimeout, ca, notice }) };
   } catch (error) {
     if (!(error instanceof LinepoolError)) throw error;
     notice(`${error.message} Downloading over the own line alone.`);
-    return undefined;
+    return NO_DAEMON;
   }
 }
 
@@ -103,6 +113,8 @@ interface Means {
   readonly settings: Download['options']['settings'];
   readonly ownLine: OwnLine;
   readonly responseTimeout: Milliseconds;
+  /** Whose lines are used, and who lists the download for that. */
+  readonly daemon: Pick<ControlClient, 'call'> | undefined;
 }
 
 class OpenedDownload implements Opened {
@@ -143,7 +155,7 @@ class OpenedDownload implements Opened {
       await this.#stream(sink, totalBytes - begin);
       return;
     }
-    const { paths, settings, ownLine, responseTimeout } = this.#means;
+    const { paths, settings, ownLine, responseTimeout, daemon } = this.#means;
     const whole = span(begin, end);
     const health = new Health(systemClock);
     const { requestHeaders, target, controller, latencyMs } = this.#first;
@@ -177,6 +189,7 @@ class OpenedDownload implements Opened {
       { clock: systemClock, events: new Events(() => systemClock.wall()) },
     );
     this.#download = download;
+    await using _listed = daemon && reporting(daemon, download, systemClock);
     const onAbort = (): void => download.abandon();
     this.#request.signal.addEventListener('abort', onAbort, { once: true });
     sink.onError((error) => download.fail(new LinepoolError('file_failed', error.message, { cause: error })));
