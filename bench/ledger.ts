@@ -2,15 +2,17 @@
  * How large a ledger is and how long it takes to verify: 1,000,000 entries in the mix of a household that lends and borrows (leases with
  * a contact and as many receipts as their bytes need, 4 MiB apart), from its file and from an export.
  *
- *     node bench/ledger.ts [--entries N] [--receipts PER_LEASE] [--json]
+ *     node bench/ledger.ts [--entries N] [--receipts PER_LEASE] [--file FILE] [--json]
+ *
+ * `--file` keeps the ledger there, and takes the one that is there already.
  */
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../src/core/clock.ts';
-import type { NewEntry } from '../src/ledger/entry.ts';
+import { LEDGER_FILE, type NewEntry } from '../src/ledger/entry.ts';
 import { exportLines } from '../src/ledger/export.ts';
 import { Ledger } from '../src/ledger/ledger.ts';
 import { openSource } from '../src/ledger/source.ts';
@@ -21,6 +23,7 @@ const { values } = parseArgs({
   options: {
     entries: { type: 'string', default: '1000000' },
     receipts: { type: 'string', default: '16' },
+    file: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -44,7 +47,9 @@ function* leases(us: ReturnType<typeof household>): Generator<NewEntry[]> {
     const deal = deals[n % deals.length];
     if (deal === undefined) return;
     const id = leaseId(n);
-    const entries: NewEntry[] = [deal.lease({ id, maxBytes: 2 ** 32, origin: `https://host-${n % 97}.example:443` })];
+    const entries: NewEntry[] = [
+      deal.lease({ id, maxBytes: 2 ** 32, origin: `https://host-${n % 97}.example:443` }),
+    ];
     if (deal.role === 'lender') entries.push(deal.contact(id, '203.0.113.7', systemClock.wall()));
     // From half to one and a half of the average.
     const receipts = Math.max(1, Math.round(perLease * (0.5 + (n % 11) / 10)));
@@ -55,7 +60,7 @@ function* leases(us: ReturnType<typeof household>): Generator<NewEntry[]> {
   }
 }
 
-function write(file: string): number {
+function write(file: string): void {
   const us = household();
   using ledger = Ledger.open({ file, clock: systemClock, household: us });
   let entries = 0;
@@ -69,26 +74,31 @@ function write(file: string): number {
     batch = [];
     if (entries >= wanted) break;
   }
-  return entries;
 }
 
-async function verified(file: string): Promise<{ readonly result: Verified; readonly took: number }> {
+async function verified(
+  file: string,
+): Promise<{ readonly result: Verified; readonly took: number; readonly cpu: number }> {
   const from = systemClock.now();
+  const { user, system } = process.cpuUsage();
   await using source = await openSource(file);
   const result = await verify(source);
   if (result.fault !== undefined) throw new Error(`entry ${result.fault.seq}: ${result.fault.why}`);
-  return { result, took: seconds(from) };
+  const used = process.cpuUsage();
+  const cpu = Math.round((used.user + used.system - user - system) / 1e4) / 100;
+  return { result, took: seconds(from), cpu };
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'linepool-bench-ledger-'));
 try {
-  const file = join(folder, 'ledger.db');
+  const file = values.file ?? join(folder, LEDGER_FILE);
   const exported = join(folder, 'ledger.jsonl');
   const writing = systemClock.now();
-  const entries = write(file);
+  if (!existsSync(file)) write(file);
   const writeSeconds = seconds(writing);
   const { size } = statSync(file);
   const fromFile = await verified(file);
+  const { entries } = fromFile.result;
   const exporting = systemClock.now();
   writeFileSync(exported, '');
   {
@@ -104,7 +114,9 @@ try {
     receipts: fromFile.result.receipts,
     bytesPerEntry: Math.round((size / entries) * 10) / 10,
     verifySeconds: fromFile.took,
+    verifyCpuSeconds: fromFile.cpu,
     verifyExportSeconds: fromExport.took,
+    verifyExportCpuSeconds: fromExport.cpu,
     signaturesChecked: checked,
     signaturesUnchecked: unchecked,
     exportBytesPerEntry: Math.round(statSync(exported).size / entries),

@@ -14,8 +14,11 @@ import { itemsOf } from './source.ts';
  */
 export async function* exportLines(path: string): AsyncGenerator<string> {
   using file = LedgerFile.read(path);
-  const { self, neighbours } = file.households();
-  const head = file.head();
+  const { self, neighbours, head, prunedThrough } = readable(path, () => ({
+    ...file.households(),
+    head: file.head(),
+    prunedThrough: file.prunedThrough(),
+  }));
   if (self === undefined || head === undefined)
     throw new LinepoolError('ledger_wrong', `${path} has no entry, or no head.`);
   yield `${headerLine({
@@ -24,7 +27,7 @@ export async function* exportLines(path: string): AsyncGenerator<string> {
     household: self.id,
     publicKey: self.publicKey,
     neighbours: Object.fromEntries(neighbours.map(({ id, publicKey }) => [id, publicKey])),
-    prunedThrough: file.prunedThrough(),
+    prunedThrough,
   })}\n`;
   for await (const items of itemsOf(file)) {
     let lines = '';
@@ -40,4 +43,13 @@ export async function* exportLines(path: string): AsyncGenerator<string> {
     yield lines;
   }
   yield `${headLine(head)}\n`;
+}
+
+/** @throws LinepoolError `ledger_unreadable` when SQLite can't read it */
+function readable<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new LinepoolError('ledger_unreadable', `${path}: ${(error as Error).message}.`, { cause: error });
+  }
 }

@@ -6,6 +6,7 @@
  * A file that is damaged is set aside, never mended or removed, and a new chain begins, which says so in its first entry.
  */
 import type { KeyObject } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
@@ -136,6 +137,7 @@ export class Ledger implements Disposable {
 
   /** Removes what is older, at most `PRUNED_AT_ONCE` entries. Called by the ledger itself when it was given `keep`. */
   prune(keep: Milliseconds): number {
+    if (!existsSync(this.#options.file)) return 0;
     const removed = this.#attempt((file) => {
       const pruned = prune(file, this.#options.clock.wall() - keep);
       if (pruned === undefined) return 0;
