@@ -81,17 +81,45 @@ test('a wrong byte in one round is enough to fail', () => {
 });
 
 test('a bar whose figure was not measured is missed', () => {
-  const figures = figuresOf(
+  const wanted = { ...scenario, bars: [{ figure: 'aheadOfMptcp', atLeast: 1 } as const] };
+  const { bars } = figuresOf(wanted, resultOf(pooledRun(2000)));
+  assert.deepEqual(
+    bars.map(({ value, held }) => ({ value, held })),
+    [{ value: null, held: false }],
+  );
+});
+
+test('of a download that nobody pooled nothing was held, and nothing came twice', () => {
+  const { adaptive } = figuresOf(
     scenario,
     resultOf(pooledRun(2000, { peakWindowBytes: undefined, bytesTwice: undefined })),
+  ).schemes;
+  assert.deepEqual([adaptive?.windowMiB.median, adaptive?.twicePart.median], [0, 0]);
+});
+
+test('where rates change, a download is held to what the lines alone had carried in as long', () => {
+  const changing = Scenario.parse({
+    name: 'changing',
+    says: '',
+    lines: [{ down: '8 Mbit/s', delay: '10 ms', trace: { every: '1 s', down: ['8 Mbit/s', '16 Mbit/s'] } }],
+    bytes: '4 MB',
+    bars: [],
+  });
+  const result = resultOf(pooledRun(2000));
+  const [round] = result.rounds;
+  const efficiency = (aloneCarried: { ms: number; bytes: number }[]): number | undefined =>
+    figuresOf(changing, { ...result, rounds: round === undefined ? [] : [{ ...round, aloneCarried }] })
+      .schemes.adaptive?.efficiency.median;
+  const { bytes } = pooledRun(2000);
+  assert.equal(
+    efficiency([
+      { ms: 1000, bytes: 0 },
+      { ms: 3000, bytes: 4 * bytes },
+    ]),
+    0.5,
   );
-  assert.deepEqual(
-    figures.bars.map(({ value, held }) => ({ value, held })),
-    [
-      { value: 1, held: true },
-      { value: null, held: false },
-    ],
-  );
+  // Nobody looked for so long: what they could have carried.
+  assert.equal(efficiency([{ ms: 1000, bytes: 0 }]), bytes / carriable(changing, 2000));
 });
 
 test("processor time is that of the daemons, not the wire's", () => {
