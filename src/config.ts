@@ -88,6 +88,16 @@ const key = <T extends z.ZodType>(schema: T, preset: z.input<T>, says: string) =
 const optionalKey = <T extends z.ZodType>(schema: T, example: z.input<T>, says: string) =>
   schema.optional().meta({ says, example });
 
+/** What holds for one neighbour; live settings override it key by key. */
+const neighbourTerms = z.strictObject({
+  allow: z.boolean().optional(),
+  weight: weight.optional(),
+  rate: rate.optional(),
+  rate_up: rate.optional(),
+  quota_day: size.optional(),
+  quota_month: size.optional(),
+});
+
 const SECTIONS = {
   household: z.strictObject({
     name: optionalKey(
@@ -215,6 +225,11 @@ const SECTIONS = {
     max_connections: key(z.int().min(1), 64, 'Connections of all borrowers together.'),
     lease_bytes: key(size, '4 GiB', 'Most that one lease carries; then the borrower signs another.'),
     lease_time: key(time, '1 h', 'How long one lease is good for at most.'),
+    neighbours: optionalKey(
+      z.record(z.string(), neighbourTerms),
+      { Attic: { weight: 2, rate: '5 Mbit/s', quota_day: '5 GB' } },
+      'Terms of single neighbours, by name: allow, weight, rate, rate_up, quota_day, quota_month.',
+    ),
   }),
   link: z.strictObject({
     listen: key(
@@ -362,8 +377,13 @@ function complaint(issue: z.core.$ZodIssue, raw: unknown): string {
   return `${path} = ${JSON.stringify(value)}: ${issue.message}`;
 }
 
-const toml = (value: unknown): string =>
-  Array.isArray(value) ? `[${value.map(toml).join(', ')}]` : JSON.stringify(value);
+function toml(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(toml).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  return `{ ${Object.entries(value)
+    .map(([name, inner]) => `${name} = ${toml(inner)}`)
+    .join(', ')} }`;
+}
 
 /** A configuration file with every key, its sentence and its default; what is off by default is commented out. */
 export function exampleConfig(): string {

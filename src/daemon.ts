@@ -29,6 +29,7 @@ import { OriginSeats } from './download/origin-seats.ts';
 import type { PlanSettings } from './download/plan-state.ts';
 import { Register } from './download/register.ts';
 import { WindowBudget } from './download/window.ts';
+import { Configured } from './lending/configured.ts';
 import { LEASE_HEADER } from './lending/lease.ts';
 import { LeaseSigner } from './lending/lease-signer.ts';
 import { Lender } from './lending/lender.ts';
@@ -58,6 +59,11 @@ export interface Daemon extends AsyncDisposable {
   readonly desk: Desk;
   /** Resolves when it was asked to end, by whomever. */
   readonly ended: Promise<void>;
+  /**
+   * Goes by the [lend] of that configuration from now on, but for what only a start can change.
+   * @throws LinepoolError `policy_invalid`: nothing is changed
+   */
+  reload(config: Config): void;
 }
 
 /** Smallest span worth a request of its own. */
@@ -180,8 +186,14 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     ),
   );
   reached = neighbourhood;
+  const configured = new Configured(lendSettings(config.lend), config.lend.neighbours ?? {}, {
+    events,
+    neighbours: () => neighbourhood.book.all(),
+    steward,
+  });
   owned.use(
     neighbourhood.book.listen((change) => {
+      configured.neighboursChanged();
       if (change.kind === 'rekeyed') {
         const { before, neighbour } = change;
         lender.drop(before.id);
@@ -309,7 +321,8 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   );
   events.report({ kind: 'daemon_started', version, household: neighbourhood.id });
   const rooms = owned.move();
-  return { desk: opened, ended, [Symbol.asyncDispose]: () => rooms.disposeAsync() };
+  const reload = ({ lend }: Config): void => configured.readAgain(lendSettings(lend), lend.neighbours ?? {});
+  return { desk: opened, ended, reload, [Symbol.asyncDispose]: () => rooms.disposeAsync() };
 }
 
 async function makeStateDir(stateDir: string): Promise<void> {

@@ -53,6 +53,8 @@ export function addLendCommands(program: Command, placed: (command: Command) => 
     .option('--deny', 'it may not')
     .option('--weight <number>', 'against that of others, 0.1 to 10, or usual')
     .option('--rate <rate>', 'ceiling, such as "5 Mbit/s", or usual')
+    .option('--rate-up <rate>', 'the same for what it sends')
+    .option('--usual', 'nothing is set for it any more: as the configuration file has it')
     .option('--quota-day <size>', 'such as "5 GB", or usual')
     .option('--quota-month <size>', 'such as "50 GB", or usual')
     .action(async (name: string, flags: NeighbourFlags) => (await room()).neighbour(name, flags, print));

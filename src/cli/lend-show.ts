@@ -42,7 +42,7 @@ export function showLending(lending: Lending): string[] {
         one.weight.toFixed(2),
         formatBytes(one.dayBytes),
         formatBytes(one.monthBytes),
-        Object.entries(one.set)
+        Object.entries({ ...one.configured, ...one.set })
           .map(([key, value]) => `${key} ${valueText(key, value)}`)
           .join(', '),
         one.words,

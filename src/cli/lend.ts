@@ -18,6 +18,7 @@ type Value = boolean | number | string | string[] | number[] | null;
 
 /** As the daemon takes it away. */
 const NONE = 'none';
+const NEIGHBOUR_KEYS = ['allow', 'weight', 'rate', 'rate_up', 'quota_day', 'quota_month'] as const;
 
 const find = (flags: PlaceFlags): ControlClient => ControlClient.find(stateDirOf(flags));
 
@@ -61,6 +62,8 @@ export interface NeighbourFlags extends LendFlags {
   readonly deny?: boolean;
   readonly weight?: string;
   readonly rate?: string;
+  readonly rateUp?: string;
+  readonly usual?: boolean;
   readonly quotaDay?: string;
   readonly quotaMonth?: string;
 }
@@ -69,13 +72,14 @@ export async function neighbour(name: string, flags: NeighbourFlags, print: Prin
   if (flags.allow === true && flags.deny === true) {
     throw new LinepoolError('usage', 'Either --allow or --deny.');
   }
-  const { weight, rate, quotaDay: quota_day, quotaMonth: quota_month } = flags;
+  const { weight, rate, rateUp: rate_up, quotaDay: quota_day, quotaMonth: quota_month } = flags;
   const change = {
-    ...given({ weight, rate, quota_day, quota_month }, (key, text) =>
+    ...(flags.usual === true ? Object.fromEntries(NEIGHBOUR_KEYS.map((key) => [key, null])) : {}),
+    ...given({ weight, rate, rate_up, quota_day, quota_month }, (key, text) =>
       text === 'usual' ? null : valueOf(key, text),
     ),
     ...(flags.deny === true ? { allow: false } : {}),
-    ...(flags.allow === true ? { allow: null } : {}),
+    ...(flags.allow === true ? { allow: true } : {}),
   };
   const wanted = needed(change, 'Say what is to hold for it; see --help.');
   answer(await find(flags).lendTo(name, { set: wanted }), flags, print);

@@ -123,6 +123,7 @@ function addDaemonCommands(program: Command, rooms: Rooms, clock: Clock): void {
         onSignal: (listener) => {
           for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, listener);
         },
+        onReload: (listener) => process.on('SIGHUP', listener),
         exit: (code) => process.exit(code),
       });
     });

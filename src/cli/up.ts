@@ -6,6 +6,7 @@ import type { Config } from '../config.ts';
 import { loadConfig } from '../config.ts';
 import type { Desk } from '../control/desk.ts';
 import type { Clock } from '../core/clock.ts';
+import { asLinepoolError } from '../core/errors.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { giveBackMemory } from './memory.ts';
 import { configFileOf, type PlaceFlags, stateDirOf } from './places.ts';
@@ -14,6 +15,8 @@ export interface RunningDaemon extends AsyncDisposable {
   readonly desk: Desk;
   /** Resolves when it was asked to end over the control API. */
   readonly ended: Promise<void>;
+  /** @throws LinepoolError `policy_invalid` */
+  reload(config: Config): void;
 }
 
 export type OpenDaemon = (options: {
@@ -32,16 +35,19 @@ export interface UpContext {
   readonly print: (line: string) => void;
   /** Calls back for each signal that asks for the end. */
   readonly onSignal: (listener: (name: string) => void) => void;
+  /** Calls back when the configuration is to be read again. */
+  readonly onReload: (listener: () => void) => void;
   readonly exit: (code: number) => void;
 }
 
 /** Resolves at the end of the daemon. @throws LinepoolError `config_invalid`, `daemon_running`, `port_taken` … */
 export async function up(
   flags: PlaceFlags & { readonly json?: boolean },
-  { openDaemon, version, clock, print, onSignal, exit }: UpContext,
+  { openDaemon, version, clock, print, onSignal, onReload, exit }: UpContext,
 ): Promise<void> {
   const stateDir = stateDirOf(flags);
-  const config = loadConfig(configFileOf(flags));
+  const file = configFileOf(flags);
+  const config = loadConfig(file);
   const signalled = new Promise<void>((resolve) => {
     let signals = 0;
     onSignal((name) => {
@@ -52,12 +58,24 @@ export async function up(
     });
   });
   const daemon = await openDaemon({ config, stateDir, version });
+  onReload(() => readAgain(daemon, file));
   print(readyLine(daemon.desk, flags.json === true));
   giveBackMemory();
   // The daemon's own sockets hold the process until then.
   await Promise.race([signalled, daemon.ended]);
   using _grace = clock.after(END_GRACE_MS, () => exit(0));
   await daemon[Symbol.asyncDispose]();
+}
+
+/** What can't be is told, and all stays as it was. */
+function readAgain({ desk, reload }: RunningDaemon, file: string | undefined): void {
+  try {
+    reload(loadConfig(file));
+    desk.events.report({ kind: 'configuration_read', file: file ?? '' });
+  } catch (error) {
+    const { code, detail } = asLinepoolError(error);
+    desk.events.report({ kind: 'warning', code, detail: `${detail} The running policy stays.` });
+  }
 }
 
 function readyLine(desk: Desk, json: boolean): string {

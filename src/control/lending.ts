@@ -5,7 +5,13 @@
 import { type BytesPerSecond, formatRate, type Milliseconds } from '../core/units.ts';
 import type { BorrowerStatus } from '../lending/lender.ts';
 import type { Directions, Pause } from '../lending/policy.ts';
-import { LEND_KEYS, type Overrides, type SettingValue, settingsOf } from '../lending/settings.ts';
+import {
+  LEND_KEYS,
+  type NeighbourSettings,
+  type Overrides,
+  type SettingValue,
+  settingsOf,
+} from '../lending/settings.ts';
 import type { LendNow } from '../lending/steward.ts';
 import type { Neighbour } from '../neighbours/book.ts';
 import type { Lending, LendNeighbourRequest, LendRequest } from './schema.ts';
@@ -54,9 +60,9 @@ export function shownLending(
     },
     neighbours: neighbours.map(({ id, name }) => {
       const used = usage.of(id);
+      const configured = now.configuredTerms[id];
       const { cutOff, rate, overLink } = borrowers.find((one) => one.id === id) ?? NOT_BORROWED;
       const { allowed, weight, words } = lent.terms(id);
-      const set = Object.entries(overrides.neighbours[id] ?? {}).filter(([, value]) => value !== undefined);
       return {
         name,
         id,
@@ -67,11 +73,20 @@ export function shownLending(
         rate: { ...rate },
         dayBytes: used.day,
         monthBytes: used.month,
-        set: Object.fromEntries(set) as Record<string, SettingValue & (boolean | number)>,
+        ...(configured === undefined ? {} : { configured: said(configured) }),
+        set: said(overrides.neighbours[id]),
       };
     }),
   };
 }
+
+/** The keys that say something. */
+const said = (terms: NeighbourSettings = {}): Record<string, boolean | number | string> =>
+  Object.fromEntries(
+    Object.entries(terms).flatMap(([key, value]: [string, boolean | number | string | undefined]) =>
+      value === undefined ? [] : [[key, value] as const],
+    ),
+  );
 
 const NOT_BORROWED = { cutOff: undefined, rate: { down: 0, up: 0 }, overLink: Number.POSITIVE_INFINITY };
 

@@ -199,7 +199,9 @@ export const Lending = z.object({
       rate: perDirection,
       dayBytes: bytes,
       monthBytes: bytes,
-      /** What was set for it, by key. */
+      /** What the configuration file says of it, by key; missing when it does not. */
+      configured: z.record(z.string(), settingValue).optional(),
+      /** What was set for it live, by key: that holds. */
       set: z.record(z.string(), settingValue),
     }),
   ),
@@ -266,8 +268,6 @@ export const JoinRequest = z.strictObject({
 });
 export type JoinRequest = z.output<typeof JoinRequest>;
 
-export const RenameRequest = z.strictObject({ name });
-export type RenameRequest = z.output<typeof RenameRequest>;
 /** What `get` found is told with `caught`; people lift a quarantine. */
 export const TrustRequest = z.strictObject({
   trust: z.enum(TRUST_LEVELS, `must be one of ${TRUST_LEVELS.join(', ')}`).optional(),

@@ -9,6 +9,7 @@ import type { Bytes, BytesPerSecond, Milliseconds } from './units.ts';
 export type Event =
   | { readonly kind: 'daemon_started'; readonly version: string; readonly household: string }
   | { readonly kind: 'daemon_stopping'; readonly reason: string }
+  | { readonly kind: 'configuration_read'; readonly file: string }
   | {
       readonly kind: 'verdict';
       readonly origin: string;

@@ -11,6 +11,7 @@ import { NO_OVERRIDES, type Overrides } from './settings.ts';
 const FILE_NAME = 'lend.json';
 
 const value = z.union([z.boolean(), z.number(), z.string(), z.array(z.string()), z.array(z.number())]);
+const limit = z.union([z.number(), z.literal('none')]);
 const File = z.strictObject({
   version: z.literal(1),
   set: z.record(z.string(), value),
@@ -24,10 +25,10 @@ const File = z.strictObject({
     z.strictObject({
       allow: z.boolean().optional(),
       weight: z.number().optional(),
-      rate: z.number().optional(),
-      rate_up: z.number().optional(),
-      quota_day: z.number().optional(),
-      quota_month: z.number().optional(),
+      rate: limit.optional(),
+      rate_up: limit.optional(),
+      quota_day: limit.optional(),
+      quota_month: limit.optional(),
     }),
   ),
 });

@@ -35,14 +35,14 @@ export type LendKey = keyof LendSettings;
 export type SettingValue = boolean | number | string | readonly string[] | readonly number[];
 export const NONE = 'none';
 
-/** Of one neighbour; a key that is missing is as usual. */
+/** Of one neighbour; a key that is missing is as the configuration has it, or as usual. */
 export interface NeighbourSettings {
   readonly allow?: boolean | undefined;
   readonly weight?: number | undefined;
-  readonly rate?: BytesPerSecond | undefined;
-  readonly rate_up?: BytesPerSecond | undefined;
-  readonly quota_day?: Bytes | undefined;
-  readonly quota_month?: Bytes | undefined;
+  readonly rate?: BytesPerSecond | typeof NONE | undefined;
+  readonly rate_up?: BytesPerSecond | typeof NONE | undefined;
+  readonly quota_day?: Bytes | typeof NONE | undefined;
+  readonly quota_month?: Bytes | typeof NONE | undefined;
 }
 
 export type NeighbourKey = keyof NeighbourSettings;
@@ -117,10 +117,10 @@ const CHECKS: Readonly<Record<LendKey, Check>> = {
 const NEIGHBOUR_CHECKS: Readonly<Record<NeighbourKey, Check>> = {
   allow: trueOrFalse,
   weight,
-  rate,
-  rate_up: rate,
-  quota_day: size,
-  quota_month: size,
+  rate: orNone(rate),
+  rate_up: orNone(rate),
+  quota_day: orNone(size),
+  quota_month: orNone(size),
 };
 
 export const LEND_KEYS = Object.keys(CHECKS) as readonly LendKey[];
@@ -133,10 +133,14 @@ export function settingsOf(configured: LendSettings, { set }: Overrides): LendSe
 }
 
 /**
- * The policy of these settings.
+ * The policy of these settings; `terms`: what the configuration says of single neighbours, by id.
  * @throws LinepoolError `policy_invalid`, naming each key that is wrong, its value and what it must be
  */
-export function policyOf(configured: LendSettings, overrides: Overrides): LendPolicy {
+export function policyOf(
+  configured: LendSettings,
+  overrides: Overrides,
+  terms: Readonly<Record<string, NeighbourSettings>> = {},
+): LendPolicy {
   const complaints = [
     ...Object.entries(overrides.set).map(([key, value]) => complaint('lend', CHECKS, key, value)),
     ...Object.entries(overrides.neighbours).flatMap(([id, terms]) =>
@@ -161,7 +165,12 @@ export function policyOf(configured: LendSettings, overrides: Overrides): LendPo
     quota: { day: settings.quota_day, month: settings.quota_month },
     reciprocity: { min: settings.weight_min, max: settings.weight_max },
     pause: overrides.pause,
-    neighbours: new Map(Object.entries(overrides.neighbours).map(([id, terms]) => [id, termsOf(terms)])),
+    neighbours: new Map(
+      Object.keys({ ...terms, ...overrides.neighbours }).map((id) => [
+        id,
+        termsOf({ ...terms[id], ...defined(overrides.neighbours[id]) }),
+      ]),
+    ),
   };
 }
 
@@ -179,6 +188,13 @@ function complaint(
   return wrong === undefined ? undefined : `${section}.${key} = ${JSON.stringify(value)}: ${wrong}`;
 }
 
+/** Without the keys that say nothing. */
+const defined = (settings: NeighbourSettings = {}): NeighbourSettings =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+
+const limit = (value: number | typeof NONE | undefined): number | undefined =>
+  value === NONE ? undefined : value;
+
 const termsOf = ({
   allow,
   weight: heavy,
@@ -189,6 +205,6 @@ const termsOf = ({
 }: NeighbourSettings): NeighbourTerms => ({
   allow: allow ?? USUAL_TERMS.allow,
   weight: heavy ?? USUAL_TERMS.weight,
-  rate: { down, up },
-  quota: { day: quota_day, month: quota_month },
+  rate: { down: limit(down), up: limit(up) },
+  quota: { day: limit(quota_day), month: limit(quota_month) },
 });

@@ -29,7 +29,13 @@ import {
   type Terms,
   type Usage,
 } from './policy.ts';
-import { type LendSettings, type Overrides, policyOf, settingsOf } from './settings.ts';
+import {
+  type LendSettings,
+  type NeighbourSettings,
+  type Overrides,
+  policyOf,
+  settingsOf,
+} from './settings.ts';
 import { NEW_SHARE, type ShareReason, type ShareState, shareStep } from './share.ts';
 import type { UsageBook } from './usage.ts';
 
@@ -80,6 +86,8 @@ export interface StewardRooms {
 /** What is lent now, and why; all that there is to show. */
 export interface LendNow {
   readonly configured: LendSettings;
+  /** What the configuration says of single neighbours, by id. */
+  readonly configuredTerms: Readonly<Record<string, NeighbourSettings>>;
   readonly overrides: Overrides;
   readonly policy: LendPolicy;
   readonly allowance: Allowance;
@@ -102,6 +110,8 @@ export class Steward implements AsyncDisposable {
   readonly #carried = new Map<string, Bytes>();
   readonly #warned = new Map<string, Milliseconds>();
   readonly #listening: Disposable;
+  #configured: LendSettings;
+  #terms: Readonly<Record<string, NeighbourSettings>> = {};
   #overrides: Overrides;
   #policy: LendPolicy;
   #meter: MeterState = NEW_METER;
@@ -118,6 +128,7 @@ export class Steward implements AsyncDisposable {
     this.#options = options;
     this.#rooms = rooms;
     this.#overrides = overrides;
+    this.#configured = options.configured;
     this.#policy = policyOf(options.configured, overrides);
     this.#looked = { now: rooms.clock.now(), wall: rooms.clock.wall() };
     this.#now = this.#decide();
@@ -141,7 +152,8 @@ export class Steward implements AsyncDisposable {
     const { clock, usage, watch } = this.#rooms;
     return {
       ...this.#now,
-      configured: this.#options.configured,
+      configured: this.#configured,
+      configuredTerms: this.#terms,
       overrides: this.#overrides,
       policy: this.#policy,
       measured: this.#meter.measured,
@@ -158,8 +170,23 @@ export class Steward implements AsyncDisposable {
    */
   async change(edit: (before: Overrides, wall: Milliseconds) => Overrides): Promise<void> {
     const next = edit(this.#overrides, this.#rooms.clock.wall());
-    this.#policy = policyOf(this.#options.configured, next);
+    this.#policy = policyOf(this.#configured, next, this.#terms);
     await this.#take(next);
+  }
+
+  /**
+   * Goes by another configuration from now on; `terms` are those of single neighbours, by id.
+   * @throws LinepoolError `policy_invalid`: nothing is changed
+   */
+  configure(configured: LendSettings, terms: Readonly<Record<string, NeighbourSettings>>): void {
+    const policy = policyOf(configured, this.#overrides, terms);
+    const before = settingsOf(this.#configured, this.#overrides);
+    this.#policy = policy;
+    this.#configured = configured;
+    this.#terms = terms;
+    const settings = settingsOf(configured, this.#overrides);
+    if (!sameDestinations(before, settings)) this.#rooms.lender.setDestinations(settings);
+    this.#look();
   }
 
   /** That household is not a neighbour any more: what was set for it goes with it. */
@@ -192,9 +219,9 @@ export class Steward implements AsyncDisposable {
   }
 
   #take(overrides: Overrides): Promise<void> {
-    const before = settingsOf(this.#options.configured, this.#overrides);
+    const before = settingsOf(this.#configured, this.#overrides);
     this.#overrides = overrides;
-    const settings = settingsOf(this.#options.configured, overrides);
+    const settings = settingsOf(this.#configured, overrides);
     if (!sameDestinations(before, settings)) this.#rooms.lender.setDestinations(settings);
     this.#look();
     const written = this.#writing.then(() => writeOverrides(this.#options.stateDir, overrides));
@@ -256,12 +283,12 @@ export class Steward implements AsyncDisposable {
       down: { line: capacity.down, own: own.down, lendable: may.down },
       up: { line: capacity.up, own: own.up, lendable: may.up },
     });
-    const lent = lentOf(this.#share, allowance, { may, capacity }, this.#terms(allowance));
+    const lent = lentOf(this.#share, allowance, { may, capacity }, this.#weighed(allowance));
     return { allowance, capacity, lendable: may, lent };
   }
 
   /** Weights follow what was lent either way. */
-  #terms({ terms }: Allowance): (neighbourId: string) => Terms {
+  #weighed({ terms }: Allowance): (neighbourId: string) => Terms {
     const { lender, lentUs } = this.#rooms;
     const { reciprocity: bounds } = this.#policy;
     return (id) => {
@@ -294,7 +321,7 @@ export class Steward implements AsyncDisposable {
     // A pause lasts as long as it was asked for.
     const longer = { ...this.#overrides, pause: { kind: 'until', until: pause.until + step } as const };
     this.#overrides = longer;
-    this.#policy = policyOf(this.#options.configured, longer);
+    this.#policy = policyOf(this.#configured, longer, this.#terms);
     this.#writing = this.#writing
       .then(() => writeOverrides(this.#options.stateDir, longer))
       .catch(() =>

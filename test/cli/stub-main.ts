@@ -34,7 +34,12 @@ process.exitCode = await run(process.argv.slice(2), {
       desk.control = server.address;
       owned.use(publishRunFile(stateDir, { pid: process.pid, control: server.address, proxy: [], link: [] }));
       const all = owned.move();
-      return { desk, ended: stopped, [Symbol.asyncDispose]: () => all.disposeAsync() };
+      return {
+        desk,
+        ended: stopped,
+        reload: () => undefined,
+        [Symbol.asyncDispose]: () => all.disposeAsync(),
+      };
     }),
   openEngine: () => Promise.resolve(openPlainEngine),
   registerDemo: () =>

@@ -2,6 +2,7 @@
  * What a lender says is what its neighbour gets, live: real daemons, real commands, real transfers over shaped lines.
  */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { ControlClient } from '../../src/control/client.ts';
 import type { Lending } from '../../src/control/schema.ts';
@@ -69,6 +70,41 @@ describe('lending is changed live', { concurrency: false }, () => {
     await untilOffered('nothing', 0);
     await lender.runJson('lend', 'neighbour', 'A', '--allow');
     await untilOffering(borrower, 'B');
+  });
+
+  test('the configuration is read again: its terms for one neighbour hold, and what can not be changes nothing', async () => {
+    const control = ControlClient.find(lender.stateDir);
+    const { pid } = await control.status();
+    const written = readFileSync(lender.configFile, 'utf8');
+    const readAgain = async (more: string, kind: string): Promise<string> => {
+      const before = (await control.eventsKept(0)).at(-1)?.seq ?? 0;
+      writeFileSync(lender.configFile, `${written}\n${more}\n`);
+      process.kill(pid, 'SIGHUP');
+      let told = '';
+      await until(`it reports ${kind}`, async () => {
+        const found = (await control.eventsKept(before)).find(({ event }) => event.kind === kind);
+        told = JSON.stringify(found?.event);
+        return found !== undefined;
+      });
+      return told;
+    };
+    await readAgain('[lend.neighbours.A]\nrate = "8 Mbit/s"', 'configuration_read');
+    await untilOffered('no more than its ceiling', 1_000_000);
+    assert.match(
+      await readAgain('[lend.neighbours.Nobody]\nallow = false', 'warning'),
+      /Nobody.*must be the name or id of a neighbour; there are .*A.*The running policy stays/,
+    );
+    assert.match(
+      await readAgain('[lend.neighbours.A]\nweight = 99', 'warning'),
+      /lend\.neighbours\.A\.weight = 99: must be/,
+    );
+    await untilOffered('what it did', 1_000_000);
+    await lender.runJson('lend', 'neighbour', 'A', '--rate', 'none');
+    await untilOffered('all: what is set live overrides the file', 4_000_000);
+    await lender.runJson('lend', 'neighbour', 'A', '--usual');
+    await untilOffered('as the file says', 1_000_000);
+    await readAgain('', 'configuration_read');
+    await untilOffered('all as it was', 4_000_000);
   });
 
   test('what was set, and what was used, is known after a kill', async () => {

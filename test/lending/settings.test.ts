@@ -36,6 +36,25 @@ test('what is set live overrides the configuration, and "none" takes a limit awa
   assert.equal(settingsOf(CONFIGURED, NO_OVERRIDES).rate, 1_000_000);
 });
 
+test('of one neighbour: what is set live overrides the configuration, key by key', () => {
+  const overrides = {
+    ...NO_OVERRIDES,
+    neighbours: { a: { rate: 'none', weight: undefined }, b: { allow: true } },
+  } as const;
+  const terms = { a: { rate: 500, rate_up: 50, weight: 3 }, b: { allow: false }, c: { quota_day: 7 } };
+  const { neighbours } = policyOf(CONFIGURED, overrides, terms);
+  const usual = { allow: true, weight: 1, rate: { down: undefined, up: undefined } };
+  const none = { day: undefined, month: undefined };
+  assert.deepEqual(neighbours.get('a'), {
+    ...usual,
+    weight: 3,
+    rate: { down: undefined, up: 50 },
+    quota: none,
+  });
+  assert.deepEqual(neighbours.get('b'), { ...usual, quota: none });
+  assert.deepEqual(neighbours.get('c'), { ...usual, quota: { day: 7, month: undefined } });
+});
+
 test('what can not be is refused with the key, the value and what it must be', () => {
   const wrong: readonly [Overrides, RegExp][] = [
     [set({ share_percent: 120 }), /^lend\.share_percent = 120: must be a percentage from 0 to 100$/],
