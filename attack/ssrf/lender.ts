@@ -1,39 +1,22 @@
 /**
  * The lender under attack: a real household, its daemon in a process of its own with the attack's resolver loaded, and a
- * borrower that was really paired with it and then turned: we speak its mutual TLS by hand, with its key.
+ * borrowers that were really paired with it and then turned.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { readRunFile } from '../../src/control/runfile.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import { type Bytes, MIB, type Milliseconds } from '../../src/core/units.ts';
 import { Household } from '../../src/demo/household.ts';
-import { pair } from '../../src/demo/neighbourhood.ts';
-import { signLease } from '../../src/lending/lease.ts';
-import { loadIdentity } from '../../src/neighbours/identity.ts';
-import { LinkClient } from '../../src/neighbours/link-client.ts';
-import { RawPeer } from '../../test/support/raw-client.ts';
+import { type TurnedBorrower, turned } from '../../test/support/turned-borrower.ts';
 import type { Mode } from './corpus.ts';
 import type { Names } from './resolver.ts';
 import { OWN_WAN_NETWORK, PUBLIC_NETWORK } from './trap-places.ts';
 
 const MAIN = resolve(import.meta.dirname, '../../src/main.ts');
 const RESOLVER = resolve(import.meta.dirname, 'resolver.ts');
-const LEASE_BYTES: Bytes = MIB;
-const LEASE_MS: Milliseconds = 600_000;
 const GUARDED = `allow_networks = ["${PUBLIC_NETWORK}"]`;
 /** Everything counts as public: what the corpus would reach if nothing held it. */
 const UNGUARDED = 'allow_networks = ["0.0.0.0/0", "::/0"]';
-
-/** A household that was paired with the lender, in our hands. */
-export interface TurnedBorrower extends AsyncDisposable {
-  /** A connection to the lender, as its neighbour. */
-  connect(): Promise<RawPeer>;
-  /** For `scheme://host:port`, signed by it. */
-  lease(origin: string): Promise<string>;
-}
 
 export interface AttackedLender extends AsyncDisposable {
   readonly borrowers: Readonly<Record<Mode, TurnedBorrower>>;
@@ -83,46 +66,5 @@ export async function startLender(
       await lender.restart();
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  };
-}
-
-/** Pairs it as people do, ends its daemon, and takes its key. */
-async function turned(borrower: Household, lender: Household, signal: AbortSignal): Promise<TurnedBorrower> {
-  await using running = borrower;
-  await pair([running, lender], { clock: systemClock, signal });
-  const identity = await loadIdentity(borrower.stateDir);
-  const { id } = await loadIdentity(lender.stateDir);
-  const client = new LinkClient({
-    identity,
-    clock: systemClock,
-    connectTimeout: 5_000,
-    paired: () => undefined,
-  });
-  /** An origin has one lease. */
-  const leases = new Map<string, Promise<string>>();
-  const sign = (origin: string): Promise<string> =>
-    signLease(
-      {
-        id: randomBytes(16).toString('base64url'),
-        borrower: identity.id,
-        lender: id,
-        origin,
-        maxBytes: LEASE_BYTES,
-        issuedAt: systemClock.wall(),
-        expiresAt: systemClock.wall() + LEASE_MS,
-      },
-      identity.privateKey,
-    );
-  return {
-    connect: async () => {
-      const addresses = readRunFile(lender.stateDir)?.link ?? [];
-      return new RawPeer(await client.connect({ id, addresses }, signal));
-    },
-    lease: (origin) => {
-      const lease = leases.get(origin) ?? sign(origin);
-      leases.set(origin, lease);
-      return lease;
-    },
-    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
 }
