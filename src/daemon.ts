@@ -10,6 +10,7 @@
  */
 import { chmod, mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import type { Config } from './config.ts';
 import { openToken } from './control/access.ts';
 import { openControl } from './control/api.ts';
@@ -29,15 +30,19 @@ import { OriginSeats } from './download/origin-seats.ts';
 import type { PlanSettings } from './download/plan-state.ts';
 import { Register } from './download/register.ts';
 import { WindowBudget } from './download/window.ts';
+import { LEDGER_FILE } from './ledger/entry.ts';
+import { Ledger } from './ledger/ledger.ts';
 import { Configured } from './lending/configured.ts';
-import { LEASE_HEADER } from './lending/lease.ts';
 import { LeaseSigner } from './lending/lease-signer.ts';
 import { Lender } from './lending/lender.ts';
 import { LineWatch } from './lending/line-watch.ts';
+import { ReceiptWriter } from './lending/receipt-writer.ts';
 import type { LendSettings } from './lending/settings.ts';
 import { Steward } from './lending/steward.ts';
 import { UsageBook } from './lending/usage.ts';
+import { PATHS } from './neighbours/channel.ts';
 import { loadIdentity } from './neighbours/identity.ts';
+import { LinkPosts } from './neighbours/link-posts.ts';
 import { Neighbourhood } from './neighbours/neighbourhood.ts';
 import { TrustBook } from './neighbours/trust.ts';
 import type { DialOptions } from './paths/dial.ts';
@@ -129,10 +134,21 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     down: config.line.down,
     responseTimeout: config.line.response_timeout,
   });
+  const ledger = owned.use(
+    Ledger.open({
+      file: join(stateDir, LEDGER_FILE),
+      clock,
+      events,
+      household: identity,
+      keep: config.ledger.keep,
+    }),
+  );
   const lender = owned.use(
     new Lender(
       {
         ownId: identity.id,
+        privateKey: identity.privateKey,
+        record: ledger,
         ports: config.lend.ports,
         denyHosts: config.lend.deny_hosts,
         ownNetworks: config.lend.own_addresses,
@@ -210,12 +226,19 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   );
 
   const signer = new LeaseSigner({ ownId: identity.id, privateKey: identity.privateKey, clock });
-  const leases = {
-    header: LEASE_HEADER,
-    lease: signer.lease.bind(signer),
-    used: signer.used.bind(signer),
-    spoiled: signer.spoiled.bind(signer),
-  };
+  const posts = owned.use(new LinkPosts(neighbourhood.client));
+  const leases = owned.use(
+    new ReceiptWriter({
+      signer,
+      privateKey: identity.privateKey,
+      publicKeyOf: (id) => neighbourhood.book.byId(id)?.publicKey,
+      isUp: (id) => neighbourhood.presence.isUp(id),
+      post: (id, message) => posts.send(id, PATHS.receipt, message),
+      record: ledger,
+      clock,
+      events,
+    }),
+  );
   owned.use(
     events.listen(({ event }) => {
       // Signing is loaded when it will be wanted soon: later, the first download would wait for it.

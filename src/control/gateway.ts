@@ -15,7 +15,7 @@ import { type Authority, formatAuthority, formatOrigin, type Origin, type Target
 import type { Bytes } from '../core/units.ts';
 import { hasCredentials } from '../download/verdict.ts';
 import type { LinkClient } from '../neighbours/link-client.ts';
-import type { Leases } from '../paths/neighbour-line.ts';
+import { type Leases, spoils } from '../paths/neighbour-line.ts';
 import type { Lane, Path, PathId } from '../paths/path.ts';
 import { LENDER_ERROR } from '../paths/range-fetch.ts';
 import { type Gateway, PATH_HEADER } from './desk.ts';
@@ -71,20 +71,21 @@ export class PathGateway implements Gateway {
       this.#path(id);
       token = await leases.lease(id, origin, ONE_WANTS);
       const tunnel = await link.tunnel({ id }, formatAuthority(authority), [leases.header, token], signal);
-      const lease = token;
-      let carried = 0;
-      tunnel.once('close', () => leases.used(lease, carried));
+      const meter = leases.carrying(token);
+      tunnel.once('close', () => meter[Symbol.dispose]());
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
       if (head.length > 0) tunnel.write(head);
+      meter.up(head.length);
       flow(tunnel, socket, this.#rooms.clock, (bytes) => {
-        carried += bytes;
+        meter.down(bytes);
         this.#count(id, bytes);
       });
       // It tears down both ends when one breaks; a half-close passes through.
       pipeline(socket, tunnel, () => undefined);
+      socket.on('data', (chunk: Buffer) => meter.up(chunk.length));
     } catch (thrown) {
       const error = asLinepoolError(thrown);
-      if (token !== undefined && error.code.startsWith('lease_')) leases.spoiled(token);
+      if (token !== undefined && spoils(error.code)) leases.spoiled(token);
       if (!signal.aborted)
         endWithProblem(socket, error, ERRORS[error.code].status, [`${LENDER_ERROR}: ${error.code}`]);
     }
@@ -165,7 +166,7 @@ function flow(tunnel: Duplex, socket: Duplex, clock: Clock, came: (bytes: Bytes)
   socket.once('close', () => tunnel.destroy());
 }
 
-/** Hands the lender's answer on as it is, with back-pressure, and tells the path what came: leases are reckoned by it. */
+/** Hands the lender's answer on as it is, with back-pressure. */
 class Passing implements Dispatcher.DispatchHandler {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -175,8 +176,6 @@ class Passing implements Dispatcher.DispatchHandler {
   readonly #clock: Clock;
   #bursts: Bursts | undefined;
   #refused = false;
-  /** Not told to the path yet. */
-  #brought: Bytes = 0;
 
   constructor(
     request: IncomingMessage,
@@ -211,30 +210,20 @@ class Passing implements Dispatcher.DispatchHandler {
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     // The words of a refusal are the lender's own: nothing was borrowed for them.
-    if (!this.#refused) {
-      this.#brought += chunk.length;
-      this.#count(chunk.length);
-    }
+    if (!this.#refused) this.#count(chunk.length);
     if (!this.#response.write(chunk)) this.#bursts?.pause();
     this.#bursts?.came(chunk.length);
   }
 
   onResponseEnd(): void {
-    this.#settle();
+    this.#bursts?.[Symbol.dispose]();
     this.#response.end();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, thrown: Error): void {
-    this.#settle();
+    this.#bursts?.[Symbol.dispose]();
     const error = asLinepoolError(thrown);
     if (!this.#response.headersSent) this.#response.setHeader(LENDER_ERROR, error.code);
     sendProblem(this.#request, this.#response, error);
-  }
-
-  /** A request that undici sends again ends more than once: each byte counts once. */
-  #settle(): void {
-    this.#bursts?.[Symbol.dispose]();
-    this.#path.brought?.(this.#origin, this.#brought);
-    this.#brought = 0;
   }
 }

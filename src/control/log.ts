@@ -13,6 +13,7 @@ function levelOf(event: Event): LogLevel {
     case 'neighbour_refused':
     case 'lend_refused':
     case 'borrower_cut_off':
+    case 'receipt_failed':
       return 'warn';
     case 'download_ended':
       return event.outcome === 'failed' ? 'warn' : 'info';

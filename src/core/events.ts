@@ -112,7 +112,24 @@ export type Event =
       readonly lease: string;
       readonly origin: string;
     }
-  | { readonly kind: 'lease_ended'; readonly borrower: string; readonly lease: string; readonly bytes: Bytes }
+  | {
+      readonly kind: 'lease_ended';
+      readonly borrower: string;
+      readonly lease: string;
+      readonly bytes: Bytes;
+      /** Signed for by both so far; the last receipt may come a moment later. */
+      readonly signedBytes: Bytes;
+      /** Why; undefined when its time or its bytes were up. */
+      readonly code: ErrorCode | undefined;
+    }
+  /** A lease of ours under which nothing more is fetched, because its receipts go wrong. */
+  | {
+      readonly kind: 'receipt_failed';
+      readonly lender: string;
+      readonly lease: string;
+      readonly code: ErrorCode;
+      readonly detail: string;
+    }
   | {
       readonly kind: 'lend_refused';
       readonly borrower: string;

@@ -6,7 +6,8 @@
  *        ▲             │                    │
  *        └──pause──────┴──────no room◄──────┘      held: at most HELD_BYTES and the piece that came last
  *
- * The source is paused while enough is held, so that the next piece is at the gate when its turn comes, and no more.
+ * The source is paused while enough is held, so that the next piece is at the gate when its turn comes, and no more. What
+ * passes without being signed for is bounded: then it waits for the borrower's receipt, and the source with it.
  * It must never hand the sink a byte that the lease did not allow, nor call the source from within `push`'s caller:
  * resuming undici from inside its own parser fails.
  */
@@ -42,6 +43,8 @@ export class Carriage implements Disposable {
   readonly #options: CarriageOptions;
   readonly #gate: Gate;
   readonly #source: Bursts;
+  /** Calls back when the borrower has signed. */
+  readonly #signing: Disposable | undefined;
   readonly #held: Buffer[] = [];
   #heldBytes: Bytes = 0;
   #paused = false;
@@ -50,6 +53,7 @@ export class Carriage implements Disposable {
   constructor(options: CarriageOptions) {
     this.#options = options;
     this.#source = new Bursts(options.source, options.clock);
+    this.#signing = options.account.receipts?.onRoom(() => this.drained());
     this.#gate = options.gate((bytes) => this.#pass(bytes));
   }
 
@@ -90,16 +94,20 @@ export class Carriage implements Disposable {
     this.#heldBytes = 0;
     this.#gate[Symbol.dispose]();
     this.#source[Symbol.dispose]();
+    this.#signing?.[Symbol.dispose]();
   }
 
   #ask(): void {
-    if (this.#heldBytes > 0 && this.#options.sink.hasRoom()) this.#gate.ask(this.#heldBytes);
+    const { sink, account } = this.#options;
+    if (this.#heldBytes > 0 && sink.hasRoom() && account.room() > 0) this.#gate.ask(this.#heldBytes);
   }
 
   /** Called by the gate, never from within `push`. */
   #pass(granted: Bytes): void {
     const { account, sink, carried } = this.#options;
-    const wanted = Math.min(granted, this.#heldBytes);
+    const wanted = Math.min(granted, this.#heldBytes, account.room());
+    // Others have used up what may pass unsigned; the next receipt asks again.
+    if (wanted === 0) return;
     const allowed = account.carry(wanted);
     this.#write(allowed, sink);
     carried(allowed);

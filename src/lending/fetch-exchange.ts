@@ -62,6 +62,11 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
     response.once('close', () => this.#stop(new LinepoolError('connection_lost')));
   }
 
+  /** Undefined until it is admitted. */
+  get account(): LeaseAccount | undefined {
+    return this.#account;
+  }
+
   get isOver(): boolean {
     return this.#state.kind === 'over';
   }
@@ -70,7 +75,8 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
   admit(account: LeaseAccount, wanted: Span): void {
     this.#account = account;
     this.#wanted = lengthOf(wanted);
-    const { signal } = account;
+    const { signal, receipts } = account;
+    if (receipts !== undefined) this.#stack.use(receipts.begin());
     const onAbort = (): void => this.fail(asLinepoolError(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
     this.#stack.defer(() => signal.removeEventListener('abort', onAbort));
@@ -116,7 +122,7 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
       else state.carriage.push(chunk);
     } else if (state.kind === 'discarding') {
       state.left -= chunk.length;
-      this.#account?.carry(chunk.length);
+      this.#account?.discard(chunk.length);
       this.#host.carried(chunk.length);
       if (state.left < 0) controller.abort(STOPPED);
     }
@@ -162,7 +168,9 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
         sink: {
           write: (chunk) => {
             writeHead();
-            response.write(chunk);
+            response.write(chunk, (error) => {
+              if ((error ?? null) === null) account.receipts?.down(chunk.length);
+            });
           },
           hasRoom: () => this.#host.hasRoom(this),
           end: () => {

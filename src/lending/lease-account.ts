@@ -11,6 +11,7 @@
 import { type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Bytes } from '../core/units.ts';
 import type { Lease } from './lease.ts';
+import type { LeaseReceipts } from './lease-receipts.ts';
 
 export type LeaseState =
   | { readonly kind: 'opened' }
@@ -61,14 +62,23 @@ export function leaseStep(state: LeaseState, event: LeaseEvent, maxBytes: Bytes)
 
 export class LeaseAccount {
   readonly lease: Lease;
+  /** What is signed of it; undefined where nothing is to be signed. */
+  readonly receipts: LeaseReceipts | undefined;
   readonly #controller = new AbortController();
   readonly #onOver: (account: LeaseAccount) => void;
   #state: LeaseState = { kind: 'opened' };
 
-  /** `onOver` is called once, when the lease is over, before the signal aborts. */
-  constructor(lease: Lease, onOver: (account: LeaseAccount) => void) {
+  /** `onOver` is called once, when the lease is over, before the signal aborts. `before`: carried by a daemon before this one. */
+  constructor(
+    lease: Lease,
+    onOver: (account: LeaseAccount) => void,
+    receipts?: LeaseReceipts,
+    before: Bytes = 0,
+  ) {
     this.lease = lease;
     this.#onOver = onOver;
+    this.receipts = receipts;
+    if (before > 0) this.#state = { kind: 'active', bytes: Math.min(before, lease.maxBytes) };
   }
 
   get state(): LeaseState {
@@ -87,10 +97,22 @@ export class LeaseAccount {
 
   /** Counts bytes that are about to pass; says how many of them may. Fewer than asked: the signal has aborted. */
   carry(bytes: Bytes): Bytes {
+    const allowed = this.discard(bytes);
+    this.receipts?.passed(allowed);
+    return allowed;
+  }
+
+  /** Counts bytes that were fetched and go nowhere: the borrower can't know of them, so it never signs for them. */
+  discard(bytes: Bytes): Bytes {
     if (this.#isOver()) return 0;
     const before = this.bytes;
     this.#step({ kind: 'carry', bytes });
     return this.bytes - before;
+  }
+
+  /** How much may pass before more is signed. */
+  room(): Bytes {
+    return this.receipts?.room() ?? Number.POSITIVE_INFINITY;
   }
 
   /** Its time is up. */

@@ -10,6 +10,7 @@ import { type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { checkParties, type Lease, type LeaseLimits, readLease } from './lease.ts';
 import { LeaseAccount } from './lease-account.ts';
+import type { ReceiptDesk, Signatory } from './receipt-desk.ts';
 
 /** Who signs: a neighbour as the book of neighbours has it. */
 export interface LeaseParty {
@@ -23,6 +24,8 @@ export interface LeaseBookOptions {
   /** The most that one lease carries, and for how long, whatever it is made out for: the lender need not use it up. */
   readonly limits: LeaseLimits;
   readonly clock: Clock;
+  /** Puts a lease on record before it is used, and keeps its receipts. */
+  readonly desk: Pick<ReceiptDesk, 'open' | 'over'>;
   readonly onOpened: (account: LeaseAccount) => void;
   /** When it carries no more, for whatever reason. */
   readonly onOver: (account: LeaseAccount) => void;
@@ -36,6 +39,13 @@ const VERIFIED_TOKENS = 1024;
 export const LONGEST_LEASE_MS: Milliseconds = 20 * 86_400_000;
 /** Keys of borrowers that are kept ready. */
 const KEYS_KEPT = 256;
+
+/** How a lease came. */
+interface Shown {
+  readonly token: string;
+  readonly tokenHash: string;
+  readonly borrower: LeaseParty;
+}
 
 interface Entry {
   readonly account: LeaseAccount;
@@ -57,7 +67,7 @@ export class LeaseBook implements Disposable {
 
   /**
    * The account of the lease in `token`, opened at its first use. `origin` is as `leaseOrigin` writes it.
-   * @throws LinepoolError `lease_invalid`, `lease_expired`, `lease_exhausted`, `overloaded`
+   * @throws LinepoolError `lease_invalid`, `lease_expired`, `lease_exhausted`, `receipt_missing`, `ledger_failed`, `overloaded`
    */
   async open(token: string, borrower: LeaseParty, origin: string): Promise<LeaseAccount> {
     const tokenHash = createHash('sha256').update(token).digest('base64url');
@@ -66,6 +76,16 @@ export class LeaseBook implements Disposable {
     const refusal = account.refusal();
     if (refusal !== undefined) throw refusal;
     return account;
+  }
+
+  /** The account of that lease, whether it may carry or is over. */
+  find(borrowerId: string, leaseId: string): LeaseAccount | undefined {
+    return this.#entries.get(borrowerId)?.get(leaseId)?.account;
+  }
+
+  /** That neighbour, with its key read. */
+  signatory({ id, publicKey }: LeaseParty): Signatory {
+    return { id, publicKey, key: this.#keyOf({ id, publicKey }) };
   }
 
   /** Ends every lease of that borrower, or of all when it is undefined. What runs under them stops at once. */
@@ -96,7 +116,10 @@ export class LeaseBook implements Disposable {
     this.#disposed = true;
     this.end(undefined, 'lending_off');
     for (const entries of this.#entries.values()) {
-      for (const { timers } of entries.values()) timers[Symbol.dispose]();
+      for (const { timers, account } of entries.values()) {
+        timers[Symbol.dispose]();
+        account.receipts?.[Symbol.dispose]();
+      }
     }
     this.#entries.clear();
     this.#verified.clear();
@@ -123,14 +146,14 @@ export class LeaseBook implements Disposable {
     if (known !== undefined && known.tokenHash !== tokenHash) {
       throw new LinepoolError('lease_invalid', `The id ${lease.id} was used for another lease.`);
     }
-    const account = known?.account ?? this.#enter(lease, tokenHash, entries);
+    const account = known?.account ?? this.#enter(lease, { token, tokenHash, borrower }, entries);
     this.#verified.set(tokenHash, account);
     return account;
   }
 
-  #enter(lease: Lease, tokenHash: string, entries: Map<string, Entry>): LeaseAccount {
+  #enter(lease: Lease, { token, tokenHash, borrower }: Shown, entries: Map<string, Entry>): LeaseAccount {
     if (this.#disposed) throw new LinepoolError('lending_off');
-    const { clock, limits, onOpened, onOver } = this.#options;
+    const { clock, limits, desk, onOpened } = this.#options;
     if (entries.size >= LEASES_PER_BORROWER) {
       throw new LinepoolError(
         'overloaded',
@@ -138,7 +161,13 @@ export class LeaseBook implements Disposable {
       );
     }
     const maxBytes = Math.min(lease.maxBytes, limits.maxBytes);
-    const account = new LeaseAccount({ ...lease, maxBytes }, onOver);
+    const receipts = desk.open(lease, token, borrower, () => account.end('receipt_missing'));
+    const account = new LeaseAccount(
+      { ...lease, maxBytes },
+      (over) => this.#over(over),
+      receipts,
+      receipts.before,
+    );
     // From here on by our monotonic clock, so that a step of the wall clock neither cuts nor prolongs a lease. Counted to
     // the last moment at which `readLease` would still take the token: until then it must be remembered.
     const alive = lease.expiresAt + limits.clockSkew - clock.wall();
@@ -156,7 +185,14 @@ export class LeaseBook implements Disposable {
     return account;
   }
 
+  #over(account: LeaseAccount): void {
+    const { desk, onOver } = this.#options;
+    desk.over(account);
+    onOver(account);
+  }
+
   #forget(lease: Lease, tokenHash: string): void {
+    this.find(lease.borrower, lease.id)?.receipts?.[Symbol.dispose]();
     const entries = this.#entries.get(lease.borrower);
     entries?.delete(lease.id);
     if (entries?.size === 0) this.#entries.delete(lease.borrower);

@@ -69,6 +69,11 @@ export class LeaseSigner {
     return token;
   }
 
+  /** The lease in that token; undefined when it is not one of ours, or was forgotten. */
+  leaseOf(token: string): Lease | undefined {
+    return this.#byToken.get(token)?.issued.lease;
+  }
+
   /** So many bytes were carried under that token, both directions. */
   used(token: string, bytes: Bytes): void {
     const entry = this.#byToken.get(token);

@@ -3,7 +3,7 @@
  * deals out what the steward says is lent now, and ends at once what may not go on.
  *
  *     link ─► Lender ─► Tunnel | FetchConnection ─► origin
- *               ├── LeaseBook   what may be carried, and how much of it was
+ *               ├── LeaseOffice what may be carried, and how much of it was and is signed for
  *               ├── Shaper      how fast
  *               └── deal        who gets how much of what is lent, and what is offered
  *
@@ -18,6 +18,7 @@ import type { Events } from '../core/events.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { Neighbour } from '../neighbours/book.ts';
 import type { LinkHandlers } from '../neighbours/channel.ts';
+import type { ReceiptAnswer, ReceiptMessage } from '../neighbours/messages.ts';
 import { refuse, refuseConnect } from '../neighbours/refusal.ts';
 import type { DialOptions } from '../paths/dial.ts';
 import { NO_OFFER, type Offer } from '../paths/path.ts';
@@ -27,7 +28,7 @@ import { type CutOff, CutOffs } from './cut-offs.ts';
 import { dealt, ifBegun, type Wish } from './deal.ts';
 import { type DestinationSettings, type Destinations, destinationsOf } from './destinations.ts';
 import { CLOCK_SKEW_MS } from './lease.ts';
-import { LeaseBook } from './lease-book.ts';
+import { LeaseOffice, type LeaseOfficeOptions } from './lease-office.ts';
 import { type Lent, NOTHING_LENT } from './lent.ts';
 import { offerOf } from './offer.ts';
 import { lenderPermit, type PermitOptions } from './permit.ts';
@@ -39,8 +40,7 @@ import { Tunnel } from './relay-tunnel.ts';
 import { Shaper } from './shaper.ts';
 import { type ShareReason, sendable } from './share.ts';
 
-export interface LenderOptions extends PermitOptions {
-  readonly ownId: string;
+export interface LenderOptions extends Omit<LeaseOfficeOptions, 'leaseLimits'>, PermitOptions {
   /** Of origins that may be reached. */
   readonly ports: readonly number[];
   /** Hosts that may not, as the setting `deny_hosts` has them; default none. */
@@ -72,6 +72,8 @@ export interface BorrowerStatus {
   readonly rate: Directions<BytesPerSecond>;
   /** Since the daemon started, both directions. */
   readonly bytesCarried: Bytes;
+  /** Of these, what it has signed for. */
+  readonly bytesSigned: Bytes;
   readonly activeLeases: number;
   readonly connections: number;
   readonly active: boolean;
@@ -103,7 +105,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #relay: RelayOptions;
-  readonly #leases: LeaseBook;
+  readonly #leases: LeaseOffice;
   readonly #shapers: Directions<Shaper>;
   readonly #cutOffs: CutOffs;
   readonly #borrowers = new Map<string, Borrower>();
@@ -122,7 +124,9 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#shapers = { down: new Shaper(0, clock), up: new Shaper(0, clock) };
     this.#refusals = new RefusalReport(clock, events);
     this.#cutOffs = new CutOffs(clock, () => this.#apply());
-    this.#leases = this.#openLeases();
+    const { leaseLimits } = options;
+    const clockSkew = leaseLimits.clockSkew ?? CLOCK_SKEW_MS;
+    this.#leases = new LeaseOffice({ ...options, leaseLimits: { ...leaseLimits, clockSkew } }, clock, events);
     this.#destinations = destinationsOf({ ports: options.ports, deny_hosts: options.denyHosts ?? [] });
     const destinations = (): Destinations => this.#destinations;
     this.#relay = {
@@ -176,6 +180,11 @@ export class Lender implements LinkHandlers, AsyncDisposable {
       return;
     }
     void new Tunnel(this.#relay, borrower, socket).open(request, head);
+  }
+
+  /** @see LinkHandlers.receipt */
+  receipt(neighbour: Neighbour, message: ReceiptMessage): ReceiptAnswer {
+    return this.#leases.receipt(neighbour, message);
   }
 
   /** @see LinkHandlers.offer */
@@ -248,6 +257,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
         name: borrower.neighbour.name,
         rate: { down: borrower.flows.down.rate(), up: borrower.flows.up.rate() },
         bytesCarried: borrower.bytes,
+        bytesSigned: this.#leases.signedBy(borrower.id),
         activeLeases: this.#leases.active(borrower.id),
         connections: borrower.connections,
         active: borrower.isActive,
@@ -353,24 +363,6 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     for (const { id, flows } of this.#borrowers.values()) {
       flows[direction].setRate(parts.get(id)?.rate ?? Math.min(total, this.#ceiling(id, direction)));
     }
-  }
-
-  #openLeases(): LeaseBook {
-    const { ownId, leaseLimits } = this.#options;
-    return new LeaseBook({
-      ownId,
-      limits: { ...leaseLimits, clockSkew: leaseLimits.clockSkew ?? CLOCK_SKEW_MS },
-      clock: this.#clock,
-      onOpened: ({ lease }) =>
-        this.#events.report({
-          kind: 'lease_opened',
-          borrower: lease.borrower,
-          lease: lease.id,
-          origin: lease.origin,
-        }),
-      onOver: ({ lease, bytes }) =>
-        this.#events.report({ kind: 'lease_ended', borrower: lease.borrower, lease: lease.id, bytes }),
-    });
   }
 
   /** It has ignored its offer for too long: what runs for it ends, and it is told so. */

@@ -162,6 +162,7 @@ export class FetchConnection implements Carried, ExchangeHost {
       const line = this.#line(target.origin);
       line.exchanges.add(exchange);
       exchange.response.once('close', () => line.exchanges.delete(exchange));
+      this.#contacted(line);
       line.client.dispatch(
         {
           path: target.path,
@@ -194,7 +195,16 @@ export class FetchConnection implements Carried, ExchangeHost {
         this.#connect(options, (...result) => {
           const [error, socket] = result;
           const line = this.#lines.get(key);
-          if (error === null && line !== undefined) line.socket = socket;
+          if (error === null && line !== undefined) {
+            line.socket = socket;
+            try {
+              this.#contacted(line);
+            } catch (refusal) {
+              socket.destroy();
+              callback(asLinepoolError(refusal), null);
+              return;
+            }
+          }
           callback(...result);
         }),
       allowH2: false,
@@ -203,6 +213,14 @@ export class FetchConnection implements Carried, ExchangeHost {
       bodyTimeout: this.#relay.originSilence,
       keepAliveTimeout: ORIGIN_KEEP_ALIVE_MS,
     });
+  }
+
+  /** Puts on record where those on the line fetch from. @throws LinepoolError `ledger_failed` */
+  #contacted({ socket, exchanges }: OriginLine): void {
+    if (socket === undefined || socket.destroyed) return;
+    for (const { account } of exchanges) {
+      if (account !== undefined) this.#relay.leases.contacted(account, socket);
+    }
   }
 
   #makeRoom(): void {

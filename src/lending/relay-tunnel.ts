@@ -13,6 +13,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { type Authority, parseAuthority } from '../core/target.ts';
+import type { Bytes } from '../core/units.ts';
 import { refuseConnect } from '../neighbours/refusal.ts';
 import { dial } from '../paths/dial.ts';
 import type { Borrower, Carried } from './borrower.ts';
@@ -75,10 +76,11 @@ export class Tunnel implements Carried {
     }
   }
 
-  #obey({ signal }: LeaseAccount): void {
+  #obey({ signal, receipts }: LeaseAccount): void {
     const onAbort = (): void => this.cut(asLinepoolError(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
     this.#stack.defer(() => signal.removeEventListener('abort', onAbort));
+    if (receipts !== undefined) this.#stack.use(receipts.begin());
     if (signal.aborted) onAbort();
   }
 
@@ -89,6 +91,12 @@ export class Tunnel implements Carried {
     if (this.#state.kind !== 'opening') {
       origin.resetAndDestroy();
       return;
+    }
+    try {
+      this.#relay.leases.contacted(account, origin);
+    } catch (error) {
+      origin.resetAndDestroy();
+      throw error;
     }
     const idle = this.#stack.use(
       new IdleWatch(this.#relay.clock, this.#relay.transferIdle, () =>
@@ -110,15 +118,17 @@ export class Tunnel implements Carried {
     { from, to, idle }: { readonly from: Duplex; readonly to: Duplex; readonly idle: IdleWatch },
   ): Carriage {
     const flow = this.#borrower.flows[direction];
+    const { receipts } = account;
     return new Carriage({
       gate: (pass) => flow.gate(pass),
       account,
       source: from,
       clock: this.#relay.clock,
-      // What comes down goes over the link; what goes up, over the line.
-      sink: socketSink(to, this.#relay.bufferBytes, (room) =>
-        direction === 'down' ? flow.room(room) : room,
-      ),
+      sink: socketSink(to, this.#relay.bufferBytes, {
+        left: (bytes) => receipts?.[direction](bytes),
+        // What comes down goes over the link; what goes up, over the line.
+        room: (hasRoom) => (direction === 'down' ? flow.room(hasRoom) : hasRoom),
+      }),
       carried: (bytes) => {
         idle.moved();
         flow.carried(bytes);
@@ -152,12 +162,22 @@ function reading(socket: Duplex, into: Carriage, outOf: Carriage): void {
   socket.on('drain', () => outOf.drained());
 }
 
-function socketSink(socket: Duplex, bufferBytes: number, told: (hasRoom: boolean) => boolean): Sink {
+interface SinkListener {
+  /** The kernel has taken so much. */
+  readonly left: (bytes: Bytes) => void;
+  readonly room: (hasRoom: boolean) => boolean;
+}
+
+function socketSink(socket: Duplex, bufferBytes: number, { left, room }: SinkListener): Sink {
   // 'drain' comes only to who has filled the high-water mark.
   const most = Math.max(bufferBytes, socket.writableHighWaterMark);
   return {
-    write: (chunk) => void socket.write(chunk),
-    hasRoom: () => told(socket.writableLength < most),
+    write: (chunk) => {
+      socket.write(chunk, (error) => {
+        if ((error ?? null) === null) left(chunk.length);
+      });
+    },
+    hasRoom: () => room(socket.writableLength < most),
     end: () => void socket.end(),
   };
 }

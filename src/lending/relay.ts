@@ -15,7 +15,7 @@ import type { Borrower } from './borrower.ts';
 import { type Destinations, destinationRefusal } from './destinations.ts';
 import { LEASE_HEADER, leaseOrigin } from './lease.ts';
 import type { LeaseAccount } from './lease-account.ts';
-import type { LeaseBook } from './lease-book.ts';
+import type { LeaseOffice } from './lease-office.ts';
 
 /** Requests of one connection that wait for their answer, a few more than a borrower queues; a further one is refused. */
 export const OUTSTANDING_MAX = 40;
@@ -36,7 +36,7 @@ export interface RelayOptions {
   readonly bufferBytes: Bytes;
   readonly originSilence: Milliseconds;
   readonly transferIdle: Milliseconds;
-  readonly leases: LeaseBook;
+  readonly leases: LeaseOffice;
   readonly clock: Clock;
   /** A request was refused, or a transfer was cut. */
   readonly onRefused: (borrower: Borrower, error: LinepoolError) => void;
@@ -44,7 +44,8 @@ export interface RelayOptions {
 
 /**
  * The account under which this request may be carried.
- * @throws LinepoolError `port_refused`, `host_refused`, `lease_missing`, `lease_invalid`, `lease_expired`, `lease_exhausted`, `overloaded`
+ * @throws LinepoolError `port_refused`, `host_refused`, `lease_missing`, `lease_invalid`, `lease_expired`, `lease_exhausted`, `receipt_missing`,
+ *   `ledger_failed`, `overloaded`
  */
 export async function admitted(
   relay: RelayOptions,
@@ -57,7 +58,7 @@ export async function admitted(
   const [token, ...more] = fieldValues(headers, LEASE_HEADER);
   if (token === undefined) throw new LinepoolError('lease_missing', 'Header Linepool-Lease.');
   if (more.length > 0) throw new LinepoolError('lease_invalid', 'There is more than one.');
-  return relay.leases.open(token, borrower.neighbour, leaseOrigin(origin));
+  return relay.leases.book.open(token, borrower.neighbour, leaseOrigin(origin));
 }
 
 /**

@@ -1,5 +1,6 @@
 /**
- * One message to another household, and its answer. Used for pairing and parting, whose messages are few and small.
+ * One message to another household, and its answer. Used for pairing and parting, whose messages are few and small; receipts
+ * go by link-posts.ts.
  */
 import type { TLSSocket } from 'node:tls';
 import { Client, type Dispatcher } from 'undici';
@@ -39,27 +40,40 @@ export class LinkExchange implements AsyncDisposable {
    * The body of a 2xx answer.
    * @throws LinepoolError the other side's code; or an undici or system error when no answer came
    */
-  async send(path: string, message: object, signal?: AbortSignal): Promise<string> {
-    signal?.throwIfAborted();
-    const { status, text } = await new Promise<Answer>((resolve, reject) => {
-      const handler = new Collect(resolve, reject, signal);
-      this.#client.dispatch(
-        {
-          method: 'POST',
-          path,
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(message),
-        },
-        handler,
-      );
-    });
-    if (status >= 200 && status < 300) return text;
-    throw readRefusal(status, text);
+  send(path: string, message: object, signal?: AbortSignal): Promise<string> {
+    return post(this.#client, path, message, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client.destroy();
   }
+}
+
+/**
+ * The body of a 2xx answer to a message. The client bounds its size and its time.
+ * @throws LinepoolError the other side's code; or an undici or system error when no answer came
+ */
+export async function post(
+  client: Client,
+  path: string,
+  message: object,
+  signal?: AbortSignal,
+): Promise<string> {
+  signal?.throwIfAborted();
+  const { status, text } = await new Promise<Answer>((resolve, reject) => {
+    const handler = new Collect(resolve, reject, signal);
+    client.dispatch(
+      {
+        method: 'POST',
+        path,
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(message),
+      },
+      handler,
+    );
+  });
+  if (status >= 200 && status < 300) return text;
+  throw readRefusal(status, text);
 }
 
 interface Answer {

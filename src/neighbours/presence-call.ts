@@ -126,7 +126,10 @@ function offersHandler(
           if (message.kind === 'offer') listener.offer(message.offer);
           else if (message.kind === 'other') listener.alive();
           else if (message.hello.protocol === PROTOCOL) listener.hello(message.hello);
-          else throw new LinepoolError('bad_response', `It speaks protocol ${message.hello.protocol}.`);
+          else {
+            const detail = `It speaks ${message.hello.protocol}, we ${PROTOCOL}.`;
+            throw new LinepoolError('protocol_mismatch', detail);
+          }
         }
       } catch (error) {
         fail(error as Error);

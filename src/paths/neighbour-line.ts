@@ -9,7 +9,8 @@ import type { ErrorCode } from '../core/errors.ts';
 import { formatHost, formatOrigin, type Origin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import { clientLane } from './client-lane.ts';
-import type { Lane, LaneOptions, Offer, Path, PathId } from './path.ts';
+import { type LeaseMeter, Metered } from './metered.ts';
+import { type Lane, type LaneOptions, NO_OFFER, type Offer, type Path, type PathId } from './path.ts';
 
 /** Origins whose last lease is remembered. */
 const TOKENS_KEPT = 64;
@@ -20,10 +21,16 @@ export interface Leases {
   readonly header: string;
   /** A lease for that lender and origin that has room for so many bytes more. */
   lease(lender: PathId, origin: Origin, bytes: Bytes): Promise<string>;
-  used(token: string, bytes: Bytes): void;
+  /** A transfer begins under that token. */
+  carrying(token: string): LeaseMeter;
   /** It is not taken any more. */
   spoiled(token: string): void;
+  /** True while that lender's line is not to be used, because it did not sign for what it carried. */
+  isLeftAlone(lender: PathId): boolean;
 }
+
+/** Whether a lender that refuses with this code wants another lease. */
+export const spoils = (code: ErrorCode): boolean => code.startsWith('lease_') || code === 'receipt_missing';
 
 export interface NeighbourLineOptions {
   readonly id: PathId;
@@ -52,7 +59,8 @@ export class NeighbourLine implements Path {
   }
 
   offer(): Offer {
-    return this.#options.offer();
+    const { leases, offer } = this.#options;
+    return leases.isLeftAlone(this.id) ? NO_OFFER : offer();
   }
 
   /** Only http, where it is let; and never a request by which its sender could be known or answered for. */
@@ -64,14 +72,9 @@ export class NeighbourLine implements Path {
     return this.#options.http() === 'checked';
   }
 
-  brought(origin: Origin, bytes: Bytes): void {
-    const token = this.#tokens.get(formatOrigin(origin));
-    if (token !== undefined) this.#options.leases.used(token, bytes);
-  }
-
   refused(origin: Origin, code: ErrorCode): void {
     const token = this.#tokens.get(formatOrigin(origin));
-    if (token !== undefined && code.startsWith('lease_')) this.#options.leases.spoiled(token);
+    if (token !== undefined && spoils(code)) this.#options.leases.spoiled(token);
   }
 
   lane(origin: Origin, { bytesWanted }: LaneOptions): Lane {
@@ -92,7 +95,8 @@ export class NeighbourLine implements Path {
         lease().then(
           (token) => {
             if (destroyed) return;
-            lane.dispatch(path, ['Host', formatHost(origin), ...headers, leases.header, token], handler);
+            const fields = ['Host', formatHost(origin), ...headers, leases.header, token];
+            lane.dispatch(path, fields, new Metered(handler, leases.carrying(token)));
           },
           (error: Error) => handler.onResponseError?.(NO_CONTROLLER, error),
         );

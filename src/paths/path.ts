@@ -52,8 +52,6 @@ export interface Path {
   isChecked?(origin: Origin): boolean;
   /** A new lane; connecting happens with the first request. */
   lane(origin: Origin, options: LaneOptions): Lane;
-  /** So many bytes came from that origin over its lanes: leases are reckoned by it. */
-  brought?(origin: Origin, bytes: Bytes): void;
   /** A request for that origin failed with this code: a lease that is not taken any more is not to be used again. */
   refused?(origin: Origin, code: ErrorCode): void;
 }

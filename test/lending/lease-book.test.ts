@@ -5,7 +5,9 @@ import { type ErrorCode, LinepoolError } from '../../src/core/errors.ts';
 import { CLOCK_SKEW_MS, type Lease, signLease } from '../../src/lending/lease.ts';
 import type { LeaseAccount } from '../../src/lending/lease-account.ts';
 import { LEASES_PER_BORROWER, LeaseBook, LONGEST_LEASE_MS } from '../../src/lending/lease-book.ts';
+import { ReceiptDesk } from '../../src/lending/receipt-desk.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { MemoryRecord } from '../support/record.ts';
 
 const ORIGIN = 'https://files.example:443';
 const TIME_MS = 600_000;
@@ -22,11 +24,19 @@ function household(id: string) {
 function setUp(maxTime = 3_600_000) {
   const clock = new FakeClock();
   const opened: string[] = [];
+  const record = new MemoryRecord();
   const over: LeaseAccount[] = [];
   const book = new LeaseBook({
     ownId: 'lender',
     limits: { maxBytes: 1_000_000, maxTime, clockSkew: CLOCK_SKEW_MS },
     clock,
+    desk: new ReceiptDesk({
+      ownId: 'lender',
+      privateKey: household('lender').privateKey,
+      record,
+      clock,
+      step: Number.POSITIVE_INFINITY,
+    }),
     onOpened: ({ lease }) => opened.push(lease.id),
     onOver: (account) => over.push(account),
   });

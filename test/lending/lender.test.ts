@@ -15,6 +15,7 @@ import { household, pair } from '../neighbours/household.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { checkLeaksOfEach } from '../support/leaks.ts';
 import { startTestOrigin } from '../support/origin.ts';
+import { MemoryRecord } from '../support/record.ts';
 import { until } from '../support/until.ts';
 import { codeOf, fetchText, lentAt, OFF, ON, startLentLine, termed } from './lent-line.ts';
 
@@ -72,6 +73,8 @@ test('between two real households: tunnel and fetch over the link, and parting e
   await using lender = new Lender(
     {
       ownId: lending.room.identity.id,
+      privateKey: lending.room.identity.privateKey,
+      record: new MemoryRecord(),
       ports: [secure.port, plain.port],
       allowNetworks: ['127.0.0.0/8'],
       dial: { pinned: new Map(), connectTimeout: 3_000 },

@@ -16,6 +16,7 @@ import type { Terms } from '../../src/lending/policy.ts';
 import type { Neighbour } from '../../src/neighbours/book.ts';
 import { idOfPublicKey } from '../../src/neighbours/household-id.ts';
 import { type RawMessage, RawPeer } from '../support/raw-client.ts';
+import { MemoryRecord } from '../support/record.ts';
 
 export const LENDER_ID = 'lender';
 export const EVERY_PORT: readonly number[] = Array.from({ length: 65_535 }, (_, i) => i + 1);
@@ -61,7 +62,7 @@ export interface LentLine extends AsyncDisposable {
 
 export interface LentLineOptions extends Partial<LenderOptions> {
   readonly clock?: Clock;
-  /** What is lent from the start; default `ON`. */
+  /** What is lent from the start; default `ON`. Nothing has to be signed for, unless there is a `receiptStep`. */
   readonly lent?: Lent;
 }
 
@@ -69,10 +70,15 @@ export async function startLentLine(options: LentLineOptions = {}): Promise<Lent
   await using owned = new AsyncDisposableStack();
   const { clock = systemClock, lent = ON, ...rest } = options;
   const events = new Events(() => clock.wall());
+  const record = new MemoryRecord();
+  const { privateKey } = generateKeyPairSync('ed25519');
   const lender = owned.use(
     new Lender(
       {
         ownId: LENDER_ID,
+        privateKey,
+        record,
+        receiptStep: Number.POSITIVE_INFINITY,
         // Origins of tests are on any port.
         ports: EVERY_PORT,
         allowNetworks: ['127.0.0.0/8'],

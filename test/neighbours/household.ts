@@ -18,6 +18,9 @@ export class TestRelay implements LinkHandlers {
     refuse(response, new LinepoolError('lending_off', 'test'));
   connect: LinkHandlers['connect'] = (_neighbour, _request, socket) =>
     refuseConnect(socket, new LinepoolError('lending_off', 'test'));
+  receipt: LinkHandlers['receipt'] = () => {
+    throw new LinepoolError('receipt_invalid', 'test');
+  };
   readonly #listeners = new Set<() => void>();
 
   offer(): LinkOffer {

@@ -1,0 +1,203 @@
+/**
+ * The lender's desk for receipts: records each lease before a byte flows and where the line connected for it, signs the
+ * borrowers' receipts and records them, and says who is to be carried no more. Made by the lender; the book of leases asks it.
+ *
+ *     first use of a lease ─► in standing? ─► on record ─► LeaseReceipts
+ *     POST receipt ─► signature, parties, total ─► both signatures on record ─► answer
+ *
+ * It must never let a lease be used that is not on record, nor sign for more than passed.
+ */
+import type { KeyObject } from 'node:crypto';
+import type { Clock } from '../core/clock.ts';
+import { LinepoolError } from '../core/errors.ts';
+import type { Bytes, Milliseconds } from '../core/units.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { countersign, parseReceipt, type Receipt, readReceipt } from '../ledger/receipt.ts';
+import type { ReceiptAnswer, ReceiptMessage } from '../neighbours/messages.ts';
+import type { Lease } from './lease.ts';
+import type { LeaseAccount } from './lease-account.ts';
+import { LeaseReceipts } from './lease-receipts.ts';
+import { Standing } from './standing.ts';
+
+/** What lending asks of the ledger. */
+export type LendingRecord = Pick<Ledger, 'append' | 'carried'>;
+
+/** After its end a lease is signed for so long; what is not signed for then is lost. */
+export const LAST_RECEIPT_MS: Milliseconds = 15_000;
+/** Addresses of one lease that are remembered as recorded. */
+const CONTACTS_KEPT = 64;
+
+export interface ReceiptDeskOptions {
+  readonly ownId: string;
+  readonly privateKey: KeyObject;
+  readonly record: LendingRecord;
+  readonly clock: Clock;
+  /** Most that is carried beyond what is signed: `RECEIPT_STEP`. */
+  readonly step: Bytes;
+}
+
+/** Who signs: a neighbour as the book of neighbours has it, with its key read. */
+export interface Signatory {
+  readonly id: string;
+  /** Ed25519, SPKI in DER, as base64url. */
+  readonly publicKey: string;
+  readonly key: KeyObject;
+}
+
+export class ReceiptDesk implements Disposable {
+  readonly #options: ReceiptDeskOptions;
+  /** By borrower. Bounded by the neighbours there are; see `forget`. */
+  readonly #standings = new Map<string, Standing>();
+  readonly #contacts = new WeakMap<LeaseAccount, Set<string>>();
+  /** Waiting for the last receipts of leases that are over. */
+  readonly #waits = new Set<Disposable>();
+
+  constructor(options: ReceiptDeskOptions) {
+    this.#options = options;
+  }
+
+  /** Signed for by that borrower since the daemon started. */
+  signedBy(borrowerId: string): Bytes {
+    return this.#standings.get(borrowerId)?.signed ?? 0;
+  }
+
+  /**
+   * A lease at its first use: from here on it is on record. `onSilent`: it is to end, because its borrower does not sign.
+   * @throws LinepoolError `receipt_missing`, `ledger_failed`
+   */
+  open(
+    lease: Lease,
+    token: string,
+    { id, publicKey }: Omit<Signatory, 'key'>,
+    onSilent: () => void,
+  ): LeaseReceipts {
+    const { record, clock, step } = this.#options;
+    const standing = this.#standing(id);
+    if (standing.isShutOut(clock.now())) {
+      throw new LinepoolError('receipt_missing', 'What was carried for you before was not signed for.');
+    }
+    const before = record.carried('lender', id, lease.id);
+    if (record.append({ kind: 'lease', role: 'lender', neighbour: id, token, publicKey }) === undefined) {
+      throw new LinepoolError('ledger_failed');
+    }
+    const { maxBytes } = lease;
+    return new LeaseReceipts({ standing, step, clock, maxBytes, signedBefore: before?.total, onSilent });
+  }
+
+  /**
+   * The line is connected to that address for the lease.
+   * @throws LinepoolError `ledger_failed`
+   */
+  contacted(account: LeaseAccount, address: string, port: number): void {
+    const known = this.#contacts.get(account) ?? new Set();
+    const key = `${address} ${port}`;
+    if (known.has(key)) return;
+    const { record, clock } = this.#options;
+    const { id: lease, borrower: neighbour } = account.lease;
+    const from = clock.wall();
+    const entry = { kind: 'contact', neighbour, lease, address, port, from, until: null } as const;
+    if (record.append(entry) === undefined) throw new LinepoolError('ledger_failed');
+    if (known.size >= CONTACTS_KEPT) known.clear();
+    this.#contacts.set(account, known.add(key));
+  }
+
+  /** The lease is over. Its last receipt is waited for, unless it is over because there was none. */
+  over({ receipts, state }: LeaseAccount): void {
+    if (receipts === undefined || receipts.isSettled) return;
+    if (state.kind === 'ended' && state.code === 'receipt_missing') {
+      receipts.writeOff();
+      return;
+    }
+    const wait = this.#options.clock.after(LAST_RECEIPT_MS, () => {
+      this.#waits.delete(wait);
+      receipts.writeOff();
+    });
+    this.#waits.add(wait);
+  }
+
+  /**
+   * Signs what a borrower has signed. `find`: the account of its lease, when this daemon has one.
+   * @throws LinepoolError `receipt_invalid`, `ledger_failed`
+   */
+  receipt(
+    { receipt: token, idle }: ReceiptMessage,
+    borrower: Signatory,
+    find: (leaseId: string) => LeaseAccount | undefined,
+  ): ReceiptAnswer {
+    const receipt = readReceipt(token, borrower.key);
+    this.#checkParties(receipt, borrower);
+    const account = find(receipt.lease);
+    const receipts = account?.receipts;
+    if (account === undefined || receipts === undefined) return this.#late(receipt, token);
+    const { last } = receipts;
+    const signed =
+      receipts.judge(receipt, token) === 'again' && last !== undefined
+        ? last
+        : { receipt, borrower: token, lender: countersign(token, this.#options.privateKey) };
+    if (signed !== last) {
+      try {
+        this.#enter(receipt, token, signed.lender);
+      } catch (error) {
+        account.end('ledger_failed');
+        throw error;
+      }
+      receipts.accept(signed);
+    }
+    receipts.heard(idle);
+    return { receipt: signed.lender, carriedBytes: receipts.carried, carriedUpBytes: receipts.carriedUp };
+  }
+
+  /** It is a neighbour no longer. */
+  forget(borrowerId: string): void {
+    this.#standings.delete(borrowerId);
+  }
+
+  [Symbol.dispose](): void {
+    for (const wait of this.#waits) wait[Symbol.dispose]();
+    this.#waits.clear();
+  }
+
+  #standing(borrowerId: string): Standing {
+    let standing = this.#standings.get(borrowerId);
+    if (standing === undefined) {
+      standing = new Standing(this.#options.step);
+      this.#standings.set(borrowerId, standing);
+    }
+    return standing;
+  }
+
+  /** @throws LinepoolError `receipt_invalid` */
+  #checkParties(receipt: Receipt, borrower: Signatory): void {
+    if (receipt.borrower !== borrower.id)
+      throw new LinepoolError('receipt_invalid', 'It was made by another household.');
+    if (receipt.lender !== this.#options.ownId)
+      throw new LinepoolError('receipt_invalid', 'It is made out to another lender.');
+  }
+
+  /** For a lease that the daemon before this one carried: what it remembers is in the ledger. */
+  #late(receipt: Receipt, token: string): ReceiptAnswer {
+    const { record, privateKey, step } = this.#options;
+    const carried = record.carried('lender', receipt.borrower, receipt.lease);
+    if (carried === undefined) throw new LinepoolError('receipt_invalid', `No lease ${receipt.lease}.`);
+    const { total, receipt: last } = carried;
+    const answer = { carriedBytes: receipt.total, carriedUpBytes: 0 };
+    if (last?.borrower === token && last.lender !== null) return { receipt: last.lender, ...answer };
+    const ended = last !== undefined && parseReceipt(last.borrower).last;
+    const newer = receipt.total > total || receipt.last || last === undefined;
+    if (receipt.total < total || receipt.total > total + step || ended || !newer) {
+      throw new LinepoolError(
+        'receipt_invalid',
+        `It is for ${receipt.total} bytes; ${total} were signed for before this daemon started.`,
+      );
+    }
+    const lender = countersign(token, privateKey);
+    this.#enter(receipt, token, lender);
+    return { receipt: lender, ...answer };
+  }
+
+  /** @throws LinepoolError `ledger_failed` */
+  #enter({ borrower: neighbour, lease }: Receipt, borrower: string, lender: string): void {
+    const entry = { kind: 'receipt', role: 'lender', neighbour, lease, borrower, lender } as const;
+    if (this.#options.record.append(entry) === undefined) throw new LinepoolError('ledger_failed');
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * A borrower's standing with the lender: what it was carried and has not signed for, over all its leases, and what it never
+ * signed for. Kept by the receipt desk, asked before a byte passes. Pure but for its own count: the time is handed in.
+ *
+ *     carried ──► open ──receipt──► signed
+ *                   └──nothing is under way, and still no receipt──► lost ──time──► forgiven
+ *
+ * Bytes are lost without anybody's fault: what lay in the kernel when a connection was reset arrived nowhere. So some are
+ * forgiven, more to who has signed for much. Who never signs gets one step, and then one step in ten minutes.
+ */
+import { type Bytes, MIB, type Milliseconds } from '../core/units.ts';
+
+/** Most that is carried under one lease beyond what is signed, but for what is in flight; of a new borrower, under all its leases. */
+export const RECEIPT_STEP: Bytes = 4 * MIB;
+/** Who has signed may be carried so many steps unsigned, over all its leases. */
+export const STEPS_MAX = 8;
+/** Of what was signed, so much is added to the first step, up to `STEPS_MAX`. */
+const TRUST_OF_SIGNED = 0.5;
+/** A step that was never signed for is forgiven in this time. */
+export const FORGIVEN_STEP_MS: Milliseconds = 10 * 60_000;
+/** Of what is signed, so much of what was lost is forgiven. */
+const FORGIVEN_OF_SIGNED = 0.125;
+
+export class Standing {
+  readonly #step: Bytes;
+  #open: Bytes = 0;
+  #lost: Bytes = 0;
+  #lostAt: Milliseconds = 0;
+  #signed: Bytes = 0;
+
+  /** `step`: `RECEIPT_STEP`, or Infinity when nothing is to be signed. */
+  constructor(step: Bytes) {
+    this.#step = step;
+  }
+
+  /** Signed for since the daemon started. */
+  get signed(): Bytes {
+    return this.#signed;
+  }
+
+  /** How much more may be carried before something is signed. */
+  room(now: Milliseconds): Bytes {
+    return Math.max(0, this.#allowance() - this.#open - this.#stillLost(now));
+  }
+
+  /** True when it gets no other lease, because it did not sign for those before. */
+  isShutOut(now: Milliseconds): boolean {
+    return this.#stillLost(now) >= this.#allowance();
+  }
+
+  carried(bytes: Bytes): void {
+    this.#open += bytes;
+  }
+
+  /** `total` more is signed for: so much of what is open, and so much of what was lost. */
+  sign(total: Bytes, ofOpen: Bytes, ofLost: Bytes, now: Milliseconds): void {
+    this.#signed += total;
+    this.#open -= ofOpen;
+    this.#lost = Math.max(0, this.#stillLost(now) - ofLost - total * FORGIVEN_OF_SIGNED);
+    this.#lostAt = now;
+  }
+
+  /** So much of what is open will not be signed for any more. */
+  lose(bytes: Bytes, now: Milliseconds): void {
+    this.#open -= bytes;
+    this.#lost = this.#stillLost(now) + bytes;
+    this.#lostAt = now;
+  }
+
+  #allowance(): Bytes {
+    return this.#step + Math.min((STEPS_MAX - 1) * this.#step, this.#signed * TRUST_OF_SIGNED);
+  }
+
+  #stillLost(now: Milliseconds): Bytes {
+    return Math.max(0, this.#lost - ((now - this.#lostAt) / FORGIVEN_STEP_MS) * RECEIPT_STEP);
+  }
+}

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FORGIVEN_STEP_MS, RECEIPT_STEP, STEPS_MAX, Standing } from '../../src/lending/standing.ts';
+
+test('who never signs gets one step, and another when ten minutes have forgiven the first', () => {
+  const standing = new Standing(RECEIPT_STEP);
+  assert.equal(standing.room(0), RECEIPT_STEP);
+  standing.carried(RECEIPT_STEP);
+  assert.equal(standing.room(0), 0);
+  assert.equal(standing.isShutOut(0), false, 'it may sign yet');
+  standing.lose(RECEIPT_STEP, 0);
+  assert.equal(standing.room(0), 0);
+  assert.equal(standing.isShutOut(0), true);
+  assert.equal(standing.isShutOut(FORGIVEN_STEP_MS / 2), false);
+  assert.equal(standing.room(FORGIVEN_STEP_MS / 2), RECEIPT_STEP / 2);
+  assert.equal(standing.room(FORGIVEN_STEP_MS), RECEIPT_STEP);
+});
+
+test('who signs may have more open over all its leases, up to a bound', () => {
+  const standing = new Standing(RECEIPT_STEP);
+  standing.carried(RECEIPT_STEP);
+  standing.sign(RECEIPT_STEP, RECEIPT_STEP, 0, 0);
+  assert.equal(standing.signed, RECEIPT_STEP);
+  assert.equal(standing.room(0), 1.5 * RECEIPT_STEP);
+  standing.carried(1000 * RECEIPT_STEP);
+  standing.sign(1000 * RECEIPT_STEP, 1000 * RECEIPT_STEP, 0, 0);
+  assert.equal(standing.room(0), STEPS_MAX * RECEIPT_STEP);
+});
+
+test('what a broken connection lost is forgiven to who signs for much', () => {
+  const standing = new Standing(RECEIPT_STEP);
+  let lost = 0;
+  for (let i = 0; i < 1_000; i += 1) {
+    standing.carried(10 * RECEIPT_STEP);
+    standing.sign(9 * RECEIPT_STEP, 9 * RECEIPT_STEP, 0, i);
+    standing.lose(RECEIPT_STEP, i);
+    lost += RECEIPT_STEP;
+    assert.equal(standing.isShutOut(i), false, `after ${lost} bytes lost`);
+  }
+});
+
+test('what was lost and signed for later is no loss', () => {
+  const standing = new Standing(RECEIPT_STEP);
+  standing.carried(RECEIPT_STEP);
+  standing.lose(RECEIPT_STEP, 0);
+  assert.equal(standing.isShutOut(0), true);
+  standing.sign(RECEIPT_STEP, 0, RECEIPT_STEP, 0);
+  assert.equal(standing.isShutOut(0), false);
+  assert.equal(standing.room(0), 1.5 * RECEIPT_STEP);
+});
