@@ -7,7 +7,14 @@ import { type Head, parseHead } from './head.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
 import { rotationIn } from './rotated.ts';
 import { isKeyOf, type ReadEntry } from './row.ts';
-import { type LeaseTerms, leaseComplaint, leaseTerms, partiesOf, receiptComplaint } from './terms.ts';
+import {
+  type LeaseTerms,
+  leaseComplaint,
+  leaseTerms,
+  partiesOf,
+  receiptComplaint,
+  textComplaint,
+} from './terms.ts';
 
 /** What comes out of a file or an export, in order. */
 export type Item =
@@ -67,10 +74,13 @@ export class Chain {
   /** The first entry that retention is said to have removed, until an entry says so. */
   #unexplained: number | undefined;
   #hashAtPruned: Uint8Array | undefined;
+  /** Whether an entry has said what `prunedThrough` says. */
+  #isConfirmed: boolean;
 
   /** `prunedThrough`: up to where entries may be missing; an entry further on must say the same. */
   constructor(prunedThrough: number) {
     this.#prunedThrough = prunedThrough;
+    this.#isConfirmed = prunedThrough === 0;
   }
 
   get lastSeq(): number {
@@ -105,6 +115,12 @@ export class Chain {
     if (this.#seq === 0) return { ...next, why: 'there is no entry' };
     if (this.#unexplained !== undefined) {
       return { seq: this.#unexplained, why: 'it is missing, and no entry says that retention removed it' };
+    }
+    if (!this.#isConfirmed) {
+      return {
+        seq: 0,
+        why: `entries through ${this.#prunedThrough} are said to be removed, but no entry says so`,
+      };
     }
     if (token === undefined)
       return { ...next, why: 'the signed head is missing: there may have been more entries' };
@@ -200,7 +216,9 @@ export class Chain {
     if (lease === undefined) return `the lease ${content.lease} is not on record before it`;
     const receipt = known ?? receiptIn(borrower);
     if (typeof receipt === 'string') return receipt;
-    const complaint = receiptComplaint(content, receipt, lease.terms, lease.total);
+    // One that was read without its tokens was made into both of them from one text.
+    const differ = known === undefined ? textComplaint(content) : undefined;
+    const complaint = differ ?? receiptComplaint(receipt, lease.terms, lease.total);
     if (complaint !== undefined) return complaint;
     lease.total = receipt.total;
     this.receipts += 1;
@@ -219,6 +237,7 @@ export class Chain {
       return `what is left of entry ${through} does not have the hash that was removed`;
     }
     this.#unexplained = undefined;
+    this.#isConfirmed = true;
     return NOTHING_SIGNED;
   }
 }

@@ -6,12 +6,13 @@
  * up nobody. A killed process loses nothing; each commit has its checksum, so that after a power cut, too, the file is whole, and lacks at
  * most what came since the last sync, which is asked for once a second (`LogSync`). A full disk fails the write and takes it back.
  */
-import { close, closeSync, existsSync, fsync, open, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import { type Entry, LEDGER_VERSION, type Party } from './entry.ts';
+import { LogSync } from './log-sync.ts';
 import { kindNumber, PRUNED_ROW, type RecordedLease, type References, type Row, unpack } from './row.ts';
 
 /** "LPLD": what SQLite's header says the file is (`PRAGMA application_id`). */
@@ -19,8 +20,6 @@ const APPLICATION_ID = 0x4c50_4c44;
 
 /** How long another process that writes is waited for; the daemon stands still meanwhile. */
 const BUSY_MS: Milliseconds = 250;
-/** How much is lost to a power cut at most. */
-export const SYNC_EVERY_MS: Milliseconds = 1_000;
 const OWNER_ONLY = 0o600;
 /** SQLite's own choice, and that of nearly every disk. */
 const PAGE_BYTES: Bytes = 4096;
@@ -363,32 +362,4 @@ export const SQLITE_NOT_A_DATABASE = 26;
 export function errorOf(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown }).errcode;
   return typeof code === 'number' ? code & 0xff : undefined;
-}
-
-/** Asks the system, off the daemon's thread, to bring the write-ahead log to the disk: at most one at a time. */
-class LogSync implements Disposable {
-  readonly #log: string;
-  readonly #clock: Clock;
-  #timer: Disposable | undefined;
-
-  constructor(log: string, clock: Clock) {
-    this.#log = log;
-    this.#clock = clock;
-  }
-
-  wanted(): void {
-    this.#timer ??= this.#clock.after(SYNC_EVERY_MS, () => {
-      open(this.#log, 'r', (failed, descriptor) => {
-        this.#timer = undefined;
-        // Gone: its entries are in the file itself by now, synced.
-        if (failed !== null) return;
-        // Whether it worked, the next append shows: a disk that fails fails there too.
-        fsync(descriptor, () => close(descriptor, () => undefined));
-      });
-    });
-  }
-
-  [Symbol.dispose](): void {
-    this.#timer?.[Symbol.dispose]();
-  }
 }

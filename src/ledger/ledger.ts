@@ -32,7 +32,7 @@ import { changesTo } from './rotated.ts';
 import { idOf, isKeyOf, kindNumber, packBody, unpack } from './row.ts';
 import { setAside } from './set-aside.ts';
 import { tailFault } from './tail.ts';
-import { leaseComplaint, leaseTerms, partiesOf, receiptComplaint } from './terms.ts';
+import { leaseComplaint, leaseTerms, partiesOf, receiptComplaint, textComplaint } from './terms.ts';
 
 /** Our household as it signs; its id is the hash of its public key. */
 export interface Signer {
@@ -171,7 +171,8 @@ export class Ledger implements Disposable {
         if (lease === undefined)
           throw new Refused('ledger_failed', `No lease ${content.lease} is on record.`);
         const before = carriedUnder(file, lease.seq).total;
-        const complaint = receiptComplaint(content, parseReceipt(content.borrower), lease.terms, before);
+        const receipt = parseReceipt(content.borrower);
+        const complaint = textComplaint(content) ?? receiptComplaint(receipt, lease.terms, before);
         if (complaint !== undefined) throw new Refused('receipt_invalid', `${complaint}.`);
         return this.#write(file, content, lease.seq);
       }

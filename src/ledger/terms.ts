@@ -90,15 +90,16 @@ export function leaseComplaint(
   return undefined;
 }
 
+/** Why the two tokens of a receipt are not under one text. */
+export const textComplaint = ({ borrower, lender }: ContentOf<'receipt'>): string | undefined =>
+  lender === null || sameText(borrower, lender) ? undefined : 'borrower and lender signed different texts';
+
 /** Why a receipt does not fit its lease, or falls behind the one before. */
 export function receiptComplaint(
-  content: ContentOf<'receipt'>,
   receipt: Receipt,
   lease: LeaseTerms,
   totalBefore: Bytes,
 ): string | undefined {
-  if (content.lender !== null && !sameText(content.borrower, content.lender))
-    return 'borrower and lender signed different texts';
   if (receipt.lease !== lease.id) return `the receipt is for the lease ${receipt.lease}`;
   if (receipt.borrower !== lease.borrower) return `the receipt was issued by ${receipt.borrower}`;
   if (receipt.lender !== lease.lender) return `the receipt is made out to ${receipt.lender}`;

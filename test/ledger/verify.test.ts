@@ -79,6 +79,12 @@ const ALTERED: readonly (readonly [string, (lines: string[]) => string[], number
     0,
     /header/,
   ],
+  [
+    'a removal in the header',
+    (l) => l.with(0, header.replace('"prunedThrough":0', '"prunedThrough":4')),
+    0,
+    /said to be removed/,
+  ],
   ['another household in the header', (l) => l.with(0, header.replace(us.id, neighbours[0].id)), 0, /header/],
 ];
 
