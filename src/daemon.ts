@@ -26,6 +26,7 @@ import { LinepoolError } from './core/errors.ts';
 import { Events } from './core/events.ts';
 import { formatAuthority, parseAuthority } from './core/target.ts';
 import { MIB } from './core/units.ts';
+import { householdIntegrity } from './download/integrity/household.ts';
 import { OriginSeats } from './download/origin-seats.ts';
 import type { PlanSettings } from './download/plan-state.ts';
 import { Register } from './download/register.ts';
@@ -40,11 +41,13 @@ import { ReceiptWriter } from './lending/receipt-writer.ts';
 import type { LendSettings } from './lending/settings.ts';
 import { Steward } from './lending/steward.ts';
 import { UsageBook } from './lending/usage.ts';
+import type { Neighbour } from './neighbours/book.ts';
 import { PATHS } from './neighbours/channel.ts';
 import { loadIdentity } from './neighbours/identity.ts';
 import { LinkPosts } from './neighbours/link-posts.ts';
 import { Neighbourhood } from './neighbours/neighbourhood.ts';
-import { TrustBook } from './neighbours/trust.ts';
+import { quarantine } from './neighbours/quarantine.ts';
+import { type Caught, TrustBook } from './neighbours/trust.ts';
 import type { DialOptions } from './paths/dial.ts';
 import { Health } from './paths/health.ts';
 import { NeighbourLines } from './paths/neighbour-lines.ts';
@@ -255,6 +258,25 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       responseTimeout: config.line.response_timeout,
     }),
   );
+  const caught = (neighbour: Pick<Neighbour, 'id' | 'name'>, proof: Caught): Promise<void> =>
+    quarantine(
+      {
+        trust,
+        events,
+        record: ({ id }, reason, statement) => {
+          const publicKey = neighbourhood.book.byId(id)?.publicKey;
+          if (publicKey === undefined) return;
+          ledger.append({ kind: 'proof', neighbour: id, publicKey, reason, statement });
+        },
+      },
+      neighbour,
+      proof,
+    );
+  const integrity = householdIntegrity({
+    percent: config.trust.check_percent,
+    neighbour: (id) => neighbourhood.book.byId(id),
+    caught: (neighbour, proof) => void caught(neighbour, proof),
+  });
   const budget = new WindowBudget({ capBytes: config.pool.window, eachBytes: config.pool.download_window });
   const register = new Register();
   const health = new Health(clock);
@@ -270,7 +292,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       settings: planSettings(config.pool),
       silenceTimeout: config.line.response_timeout,
     },
-    { clock, events, budget, ownLine, neighbours: lines, health, seats, register },
+    { clock, events, budget, ownLine, neighbours: lines, health, seats, register, integrity },
   );
 
   const proxy = owned.use(
@@ -305,13 +327,14 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     events,
     neighbourhood,
     lender,
+    trust,
+    caught,
     steward,
     ownLine,
     register,
     health,
     reported: new ReportedDownloads(clock),
     budget,
-    trust,
     proxy,
     gateway,
     controlAddress: () => controlAddress,

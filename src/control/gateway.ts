@@ -17,7 +17,7 @@ import { hasCredentials } from '../download/verdict.ts';
 import type { LinkClient } from '../neighbours/link-client.ts';
 import { type Leases, spoils } from '../paths/neighbour-line.ts';
 import type { Lane, Path, PathId } from '../paths/path.ts';
-import { LENDER_ERROR } from '../paths/range-fetch.ts';
+import { LENDER_ERROR, SPAN_TRAILER } from '../paths/range-fetch.ts';
 import { type Gateway, PATH_HEADER } from './desk.ts';
 import { endWithProblem, sendProblem } from './problem.ts';
 
@@ -215,7 +215,7 @@ class Passing implements Dispatcher.DispatchHandler {
     this.#bursts?.came(chunk.length);
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#bursts?.[Symbol.dispose]();
     this.#response.end();
   }
@@ -224,6 +224,8 @@ class Passing implements Dispatcher.DispatchHandler {
     this.#bursts?.[Symbol.dispose]();
     const error = asLinepoolError(thrown);
     if (!this.#response.headersSent) this.#response.setHeader(LENDER_ERROR, error.code);
+    const signature = fieldValue(fromWire((controller.rawTrailers ?? []) as Buffer[]), SPAN_TRAILER);
+    if (signature !== undefined) this.#response.addTrailers([[SPAN_TRAILER, signature]]);
     sendProblem(this.#request, this.#response, error);
   }
 }

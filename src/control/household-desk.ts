@@ -15,8 +15,7 @@ import type { Lender } from '../lending/lender.ts';
 import type { Steward } from '../lending/steward.ts';
 import { shortId } from '../neighbours/household-id.ts';
 import type { Neighbourhood, NeighbourStatus } from '../neighbours/neighbourhood.ts';
-import { quarantine } from '../neighbours/quarantine.ts';
-import type { TrustBook } from '../neighbours/trust.ts';
+import type { Caught, TrustBook } from '../neighbours/trust.ts';
 import type { Health } from '../paths/health.ts';
 import type { OwnLine } from '../paths/own-line.ts';
 import { OWN } from '../paths/path.ts';
@@ -24,8 +23,8 @@ import type { Proxy } from '../proxy/server.ts';
 import type { Desk, Totals } from './desk.ts';
 import type { PathGateway } from './gateway.ts';
 import { changed, changedFor, measuredOf, shownLending } from './lending.ts';
-import { HouseholdPairing, type PairingSeat } from './pairing.ts';
 import { isMeant, type RememberedOrigin, shownOrigins } from './origins.ts';
+import { HouseholdPairing, type PairingSeat } from './pairing.ts';
 import { type DownloadReport, type ReportedDownloads, together } from './reported.ts';
 import type {
   Download,
@@ -48,6 +47,8 @@ export interface DeskRooms {
   readonly events: Events;
   readonly neighbourhood: Neighbourhood;
   readonly trust: TrustBook;
+  /** Quarantines it. */
+  readonly caught: (neighbour: Pick<NeighbourStatus, 'id' | 'name'>, caught: Caught) => Promise<void>;
   readonly lender: Lender;
   readonly steward: Steward;
   readonly ownLine: OwnLine;
@@ -63,8 +64,8 @@ export interface DeskRooms {
 
 export class HouseholdDesk implements Desk {
   readonly events: Events;
-  readonly #rooms: DeskRooms;
   readonly pairing: PairingSeat;
+  readonly #rooms: DeskRooms;
   readonly #startedAt: Milliseconds;
   /** What downloads that ended brought, by path. */
   readonly #brought = new Map<string, Bytes>();
@@ -72,8 +73,8 @@ export class HouseholdDesk implements Desk {
   constructor(rooms: DeskRooms) {
     this.#rooms = rooms;
     this.events = rooms.events;
-    this.#startedAt = rooms.clock.wall();
     this.pairing = new HouseholdPairing(rooms.neighbourhood);
+    this.#startedAt = rooms.clock.wall();
     rooms.events.listen(({ event }) => {
       if (event.kind !== 'download_ended') return;
       for (const [path, bytes] of Object.entries(event.bytesByPath)) {
@@ -225,7 +226,7 @@ export class HouseholdDesk implements Desk {
     const book = this.#rooms.trust;
     const { id, name: neighbour } = this.#rooms.neighbourhood.book.find(nameOrId);
     if (caught !== undefined && caught !== 'lift') {
-      await quarantine(book, this.events, { id, name: neighbour }, caught);
+      await this.#rooms.caught({ id, name: neighbour }, caught);
     }
     const changes = [
       ...(trust === undefined ? [] : [book.set(id, trust)]),
@@ -279,8 +280,10 @@ export class HouseholdDesk implements Desk {
     const lent = this.#rooms.lender.status().borrowers.find((borrower) => borrower.id === one.id);
     const [address] = one.addresses;
     const caught = this.#rooms.trust.caught(one.id);
+    const publicKey = this.#rooms.neighbourhood.book.byId(one.id)?.publicKey;
     return {
       trust: this.#rooms.trust.of(one.id),
+      ...(publicKey === undefined ? {} : { publicKey }),
       ...(caught === undefined ? {} : { caught }),
       name: one.name,
       id: one.id,

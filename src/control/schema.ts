@@ -125,6 +125,8 @@ export const Neighbour = z.object({
   borrowedBytes: bytes,
   /** How far its line is used for http; as a string, since a newer daemon may know more. */
   trust: z.string().optional(),
+  /** Ed25519, SPKI in DER, as base64url: what its signatures are checked with. */
+  publicKey: z.string().optional(),
   /** Present while it is quarantined: the proof. */
   caught: Caught.strip().optional(),
 });

@@ -95,6 +95,8 @@ export interface PlanState {
   readonly have: SpanSet;
   /** What nobody has and nobody was asked for. */
   readonly holes: SpanSet;
+  /** What was brought and lost again behind the running response, which can't bring it: holes once that is over. */
+  readonly lost: SpanSet;
   /** All before it went to the client. */
   readonly delivered: Bytes;
   /** Nothing at or beyond it may be asked for yet. */

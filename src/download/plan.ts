@@ -83,6 +83,7 @@ export function startPlan(start: Start, now: Milliseconds): PlanState {
     whole,
     have,
     holes: running === undefined ? have.reduce(subtract, union(EMPTY, whole)) : EMPTY,
+    lost: EMPTY,
     delivered: whole.start,
     horizon: start.horizon,
     paths: [],
@@ -129,7 +130,7 @@ export function step(before: PlanState, event: PlanEvent, now: Milliseconds): St
     state = unbench(state, now);
     if (state.settings.scheme === 'adaptive') state = rescue(state, now, commands);
   }
-  const ran = run(state, commands);
+  const ran = regained(run(state, commands));
   // The running response tells of every chunk; mostly nothing follows from it before the next tick.
   if (event.kind === 'ran' && ran === state) return { state, commands };
   state = ran;
@@ -196,8 +197,11 @@ function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState
         horizon: event.horizon,
       };
     }
-    case 'lost':
-      return { ...state, holes: event.spans.reduce(union, state.holes) };
+    case 'lost': {
+      const passed = span(state.whole.start, state.running?.at ?? state.whole.start);
+      const behind = intersect(event.spans, passed).reduce(union, state.lost);
+      return { ...state, lost: behind, holes: subtract(event.spans, passed).reduce(union, state.holes) };
+    }
     case 'tick': {
       // Time in which nothing came counts too, or a path that stalls would keep its rate.
       const paths = state.paths.map((path) =>
@@ -314,6 +318,11 @@ function deal(before: PlanState, now: Milliseconds, commands: PlanCommand[]): Pl
     else state = ask(state, path, place, now, commands);
   }
   return state;
+}
+
+function regained(state: PlanState): PlanState {
+  if (state.running !== undefined || state.lost.length === 0) return state;
+  return { ...state, lost: EMPTY, holes: state.lost.reduce(union, state.holes) };
 }
 
 function isStranded(state: PlanState): boolean {

@@ -127,6 +127,7 @@ export class Window implements Sink {
   #blocked = false;
   /** Nothing at or beyond it goes to the client yet. */
   #limit: Bytes;
+  #released = false;
   readonly #passing: (chunk: Buffer) => void;
   #listener: () => void = () => {};
   #atLimit: (() => void) | undefined;
@@ -182,6 +183,7 @@ export class Window implements Sink {
 
   /** Nothing is held back any more. */
   release(): void {
+    this.#released = true;
     this.#limit = this.#whole.end;
     this.#flush();
   }
@@ -231,7 +233,7 @@ export class Window implements Sink {
       this.#held.delete(this.#position);
       this.#heldBytes -= chunk.length;
       this.#position += chunk.length;
-      this.#passing(chunk);
+      if (!this.#released) this.#passing(chunk);
       this.#blocked = !this.#out.write(chunk);
     }
     if (this.#atLimit === undefined || this.#position < this.#limit) return;

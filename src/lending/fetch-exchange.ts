@@ -14,14 +14,15 @@ import type { Dispatcher } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { fieldValue, fromWire, isIdentity, parseContentLength, type RawHeaders } from '../core/http.ts';
-import { lengthOf, type Span } from '../core/span.ts';
+import { lengthOf, type Span, span } from '../core/span.ts';
 import { type Bytes, KIB } from '../core/units.ts';
 import { refuse } from '../neighbours/refusal.ts';
-import { LENDER_ERROR } from '../paths/range-fetch.ts';
+import { LENDER_ERROR, SPAN_TRAILER } from '../paths/range-fetch.ts';
 import { Carriage } from './carriage.ts';
 import { passedHeaders } from './fetch-request.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import type { Gate } from './shaper.ts';
+import type { SpanSeal } from './span-statement.ts';
 
 /** Of the body of a response that is no span, so much is read to keep the origin's connection; then it is reset. */
 export const DISCARD_MAX: Bytes = 16 * KIB;
@@ -50,7 +51,9 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
   readonly #host: ExchangeHost;
   readonly #stack = new DisposableStack();
   #account: LeaseAccount | undefined;
-  #wanted: Bytes = 0;
+  #wanted: Span = span(0, 0);
+  /** Of one that the borrower wants signed. */
+  #seal: SpanSeal | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #state: State = { kind: 'waiting' };
 
@@ -72,9 +75,10 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
   }
 
   /** From here on it runs under that lease, for that span. */
-  admit(account: LeaseAccount, wanted: Span): void {
+  admit(account: LeaseAccount, wanted: Span, seal?: SpanSeal): void {
     this.#account = account;
-    this.#wanted = lengthOf(wanted);
+    this.#wanted = wanted;
+    this.#seal = seal;
     const { signal, receipts } = account;
     if (receipts !== undefined) this.#stack.use(receipts.begin());
     const onAbort = (): void => this.fail(asLinepoolError(signal.reason));
@@ -148,12 +152,16 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
     }
     const text = fieldValue(headers, 'content-length');
     const length = text === undefined ? undefined : parseContentLength(text);
-    if (length !== undefined && length > this.#wanted) {
-      this.fail(new LinepoolError('span_length', `(${length} bytes for ${this.#wanted})`));
+    const wanted = lengthOf(this.#wanted);
+    if (length !== undefined && length > wanted) {
+      this.fail(new LinepoolError('span_length', `(${length} bytes for ${wanted})`));
       return;
     }
     const { response } = this;
-    const framing = length === undefined ? [] : ['Content-Length', String(length)];
+    const seal = this.#seal;
+    seal?.begin(this.#wanted, headers);
+    // What has a trailer is chunked (RFC 9112 section 7.1.2).
+    const framing = length === undefined || seal !== undefined ? [] : ['Content-Length', String(length)];
     const head = [...passedHeaders(headers), ...framing];
     // With the first byte, not before: until then a refusal can still be told.
     const writeHead = (): void => {
@@ -168,6 +176,7 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
         sink: {
           write: (chunk) => {
             writeHead();
+            seal?.update(chunk);
             response.write(chunk, (error) => {
               if ((error ?? null) === null) account.receipts?.down(chunk.length);
             });
@@ -181,7 +190,7 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
         carried: (bytes) => this.#host.carried(bytes),
       }),
     );
-    this.#state = { kind: 'flowing', carriage, left: this.#wanted };
+    this.#state = { kind: 'flowing', carriage, left: wanted };
   }
 
   /** A response that is no span goes without its body: what it is about is in its head. */
@@ -207,9 +216,21 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
 
   /** All that came has passed. */
   #finish = (): void => {
+    const seal = this.#state.kind === 'flowing' && this.#state.left === 0 ? this.#seal : undefined;
     this.#stop(STOPPED);
-    this.response.end();
+    if (seal === undefined) this.response.end();
+    else void this.#sign(seal);
   };
+
+  /** Never rejects: what can't be signed goes unsigned, and the borrower judges that. */
+  async #sign(seal: SpanSeal): Promise<void> {
+    try {
+      this.response.addTrailers([[SPAN_TRAILER, await seal.end()]]);
+    } catch (error) {
+      this.#host.refused(asLinepoolError(error));
+    }
+    this.response.end();
+  }
 
   #stop(reason: LinepoolError): void {
     const { kind } = this.#state;

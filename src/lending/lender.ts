@@ -39,6 +39,7 @@ import { FetchConnection } from './relay-fetch.ts';
 import { Tunnel } from './relay-tunnel.ts';
 import { Shaper } from './shaper.ts';
 import { type ShareReason, sendable } from './share.ts';
+import { signSpan } from './span-statement.ts';
 
 export interface LenderOptions extends Omit<LeaseOfficeOptions, 'leaseLimits'>, PermitOptions {
   /** Of origins that may be reached. */
@@ -129,8 +130,10 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#leases = new LeaseOffice({ ...options, leaseLimits: { ...leaseLimits, clockSkew } }, clock, events);
     this.#destinations = destinationsOf({ ports: options.ports, deny_hosts: options.denyHosts ?? [] });
     const destinations = (): Destinations => this.#destinations;
+    const { ownId, privateKey } = options;
     this.#relay = {
-      ownId: options.ownId,
+      ownId,
+      sign: (statement) => signSpan({ ...statement, lender: ownId }, privateKey, clock.wall()),
       destinations,
       dial: {
         ...options.dial,

@@ -13,9 +13,11 @@ import type { Socket } from 'node:net';
 import { type buildConnector, Client } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
+import { fieldValue, type RawHeaders } from '../core/http.ts';
 import { formatOrigin, type Origin } from '../core/target.ts';
 import type { Bytes } from '../core/units.ts';
 import { connector } from '../paths/dial.ts';
+import { SIGN_HEADER, SIGN_SPAN } from '../paths/range-fetch.ts';
 import type { Borrower, Carried } from './borrower.ts';
 import { type ExchangeHost, FetchExchange } from './fetch-exchange.ts';
 import { fetchWanted, originHeaders } from './fetch-request.ts';
@@ -28,6 +30,7 @@ import {
   type RelayOptions,
 } from './relay.ts';
 import type { Gate } from './shaper.ts';
+import { SpanSeal } from './span-statement.ts';
 
 /** How long an origin's connection is kept for the borrower's next request. */
 const ORIGIN_KEEP_ALIVE_MS = 15_000;
@@ -157,7 +160,7 @@ export class FetchConnection implements Carried, ExchangeHost {
       const { target, span } = fetchWanted(request.method ?? '', request.url ?? '', request.rawHeaders);
       const account = await admitted(this.#relay, this.#borrower, target.origin, request.rawHeaders);
       if (exchange.isOver) return;
-      exchange.admit(account, span);
+      exchange.admit(account, span, this.#seal(account.lease.id, request.rawHeaders));
       if (exchange.isOver) return;
       const line = this.#line(target.origin);
       line.exchanges.add(exchange);
@@ -177,6 +180,13 @@ export class FetchConnection implements Carried, ExchangeHost {
     } catch (error) {
       exchange.fail(asLinepoolError(error));
     }
+  }
+
+  #seal(lease: string, headers: RawHeaders): SpanSeal | undefined {
+    const { sign } = this.#relay;
+    return sign === undefined || fieldValue(headers, SIGN_HEADER) !== SIGN_SPAN
+      ? undefined
+      : new SpanSeal(lease, sign);
   }
 
   #line(origin: Origin): OriginLine {

@@ -16,6 +16,7 @@ import { type Destinations, destinationRefusal } from './destinations.ts';
 import { LEASE_HEADER, leaseOrigin } from './lease.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import type { LeaseOffice } from './lease-office.ts';
+import type { SignSpan } from './span-statement.ts';
 
 /** Requests of one connection that wait for their answer, a few more than a borrower queues; a further one is refused. */
 export const OUTSTANDING_MAX = 40;
@@ -27,6 +28,8 @@ export const ORIGIN_SILENCE_MS: Milliseconds = 30_000;
 export const TRANSFER_IDLE_MS: Milliseconds = 120_000;
 
 export interface RelayOptions {
+  /** Signs what was fetched, in our name; undefined: nothing is signed. */
+  readonly sign?: SignSpan;
   readonly ownId: string;
   /** As the policy has them now. */
   readonly destinations: () => Destinations;

@@ -5,19 +5,25 @@
 import { asLinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Neighbour } from './book.ts';
-import type { Caught, TrustBook } from './trust.ts';
+import { type Caught, proves, type TrustBook } from './trust.ts';
+
+export interface QuarantineRooms {
+  readonly trust: Pick<TrustBook, 'caught' | 'quarantine'>;
+  readonly events: Pick<Events, 'report'>;
+  /** Puts on record what the neighbour signed, and why it is kept. */
+  readonly record: (neighbour: Pick<Neighbour, 'id'>, reason: string, statement: string) => void;
+}
 
 /** Never rejects: what the disk refuses holds until the next start, and is a warning. */
 export async function quarantine(
-  trust: Pick<TrustBook, 'caught' | 'quarantine'>,
-  events: Pick<Events, 'report'>,
+  { trust, events, record }: QuarantineRooms,
   { id, name }: Pick<Neighbour, 'id' | 'name'>,
   caught: Caught,
 ): Promise<void> {
-  const before = trust.caught(id);
+  const isNews = proves(trust.caught(id), caught);
   const kept = trust.quarantine(id, caught);
-  if (before === undefined) {
-    const { origin, signed } = caught;
+  if (isNews) {
+    const { origin, signed, ours } = caught;
     events.report({
       kind: 'neighbour_caught',
       neighbour: name,
@@ -25,6 +31,7 @@ export async function quarantine(
       origin,
       signed: signed !== undefined,
     });
+    if (signed !== undefined) record({ id }, `altered bytes, ours have sha-256 ${ours}`, signed);
   }
   try {
     await kept;

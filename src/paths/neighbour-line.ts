@@ -11,6 +11,7 @@ import type { Bytes, Milliseconds } from '../core/units.ts';
 import { clientLane } from './client-lane.ts';
 import { type LeaseMeter, Metered } from './metered.ts';
 import { type Lane, type LaneOptions, NO_OFFER, type Offer, type Path, type PathId } from './path.ts';
+import { SIGN_HEADER, SIGN_SPAN } from './range-fetch.ts';
 
 /** Origins whose last lease is remembered. */
 const TOKENS_KEPT = 64;
@@ -88,6 +89,7 @@ export class NeighbourLine implements Path {
       this.#tokens.set(formatOrigin(origin), token);
       return token;
     };
+    const isChecked = (): boolean => this.isChecked();
     let destroyed = false;
     return {
       dispatch(path, headers, handler) {
@@ -95,8 +97,12 @@ export class NeighbourLine implements Path {
         lease().then(
           (token) => {
             if (destroyed) return;
-            const fields = ['Host', formatHost(origin), ...headers, leases.header, token];
-            lane.dispatch(path, fields, new Metered(handler, leases.carrying(token)));
+            const sign = isChecked() ? [SIGN_HEADER, SIGN_SPAN] : [];
+            lane.dispatch(
+              path,
+              ['Host', formatHost(origin), ...headers, leases.header, token, ...sign],
+              new Metered(handler, leases.carrying(token)),
+            );
           },
           (error: Error) => handler.onResponseError?.(NO_CONTROLLER, error),
         );

@@ -142,7 +142,7 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
   // Whoever is not checked costs nothing to check.
   const checked = neighbours.neighbours().some((path) => path.isChecked?.(origin) === true);
   const isWhole = span.start === 0 && span.end === total;
-  const check = wholeCheck(checked ? digestOf(head.headers, isWhole) : undefined);
+  const check = wholeCheck(checked ? digestOf(head.headers, { content: true, whole: isWhole }) : undefined);
   const window = new Window(head.response, budget.join(), span, {
     heldBack: checked ? HELD_BACK_BYTES : 0,
     passing: check.passing,

@@ -100,15 +100,24 @@ describe('trust', () => {
     await assert.rejects(TrustBook.open(dir, 'checked'), { code: 'state_unusable' });
   });
 
-  it('is reported once when somebody is caught', async (t) => {
+  it('is reported when somebody is caught, and when it is proved', async (t) => {
     await using book = await TrustBook.open(await folder(t), 'checked');
     const events = new Events(() => 0);
     const neighbour = { id: 'one', name: 'Attic' };
-    await quarantine(book, events, neighbour, { ...CAUGHT, signed: 'a.b.c' });
-    await quarantine(book, events, neighbour, CAUGHT);
+    const recorded: string[] = [];
+    const record = (_: unknown, _reason: string, statement: string): void => void recorded.push(statement);
+    const rooms = { trust: book, events, record };
+    await quarantine(rooms, neighbour, CAUGHT);
+    await quarantine(rooms, neighbour, { ...CAUGHT, signed: 'a.b.c' });
+    await quarantine(rooms, neighbour, CAUGHT);
+    const told = { kind: 'neighbour_caught', neighbour: 'Attic', id: 'one', origin: CAUGHT.origin };
     assert.deepEqual(
       events.since(0).map(({ event }) => event),
-      [{ kind: 'neighbour_caught', neighbour: 'Attic', id: 'one', origin: CAUGHT.origin, signed: true }],
+      [
+        { ...told, signed: false },
+        { ...told, signed: true },
+      ],
     );
+    assert.deepEqual(recorded, ['a.b.c']);
   });
 });

@@ -8,7 +8,8 @@ import { LinepoolError } from '../../core/errors.ts';
 import type { Bytes } from '../../core/units.ts';
 
 export interface Checksum {
-  readonly algorithm: 'sha-256' | 'sha-512';
+  /** A person gives one of the first two; servers give MD5 too. */
+  readonly algorithm: 'sha-256' | 'sha-512' | 'md5';
   readonly digest: Buffer;
 }
 

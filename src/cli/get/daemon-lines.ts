@@ -9,6 +9,8 @@ import { systemClock } from '../../core/clock.ts';
 import { asLinepoolError } from '../../core/errors.ts';
 import type { Origin } from '../../core/target.ts';
 import type { Milliseconds } from '../../core/units.ts';
+import type { Integrity } from '../../download/contract.ts';
+import { householdIntegrity } from '../../download/integrity/household.ts';
 import { GatewayLine } from '../../paths/gateway-line.ts';
 import { NO_OFFER, type Offer, type PathId } from '../../paths/path.ts';
 
@@ -37,7 +39,13 @@ export class DaemonLines implements AsyncDisposable {
   readonly #http = new Map<PathId, 'checked' | 'trusted'>();
   readonly #lines = new Map<PathId, GatewayLine>();
   readonly #listeners = new Set<() => void>();
+  readonly #keys = new Map<
+    PathId,
+    { readonly id: string; readonly name: string; readonly publicKey: string }
+  >();
   #following: Promise<void> = Promise.resolve();
+  /** What the daemon is being told. */
+  #telling: Promise<void> = Promise.resolve();
 
   private constructor(options: DaemonLinesOptions) {
     this.#options = options;
@@ -51,6 +59,23 @@ export class DaemonLines implements AsyncDisposable {
     lines.#update(await options.client.neighbours());
     lines.#following = lines.#follow(kept.at(-1)?.seq ?? 0);
     return lines;
+  }
+
+  /** How what checked neighbours bring is checked; whom it catches, the daemon quarantines. */
+  integrity(percent: number): Integrity {
+    return householdIntegrity({
+      percent,
+      neighbour: (id) => this.#keys.get(id),
+      caught: ({ id }, caught) => {
+        this.#telling = this.#telling
+          .then(() => this.#options.client.trust(id, { caught }))
+          .then(
+            () => undefined,
+            (error: unknown) =>
+              this.#options.notice(`The daemon did not hear of it (${asLinepoolError(error).message}).`),
+          );
+      },
+    });
   }
 
   neighbours(): readonly GatewayLine[] {
@@ -70,7 +95,7 @@ export class DaemonLines implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort();
     for (const line of this.#lines.values()) line[Symbol.dispose]();
-    await this.#following;
+    await Promise.all([this.#following, this.#telling]);
   }
 
   async #follow(since: number): Promise<void> {
@@ -93,7 +118,8 @@ export class DaemonLines implements AsyncDisposable {
     const { client, responseTimeout, ca } = this.#options;
     this.#offers.clear();
     this.#http.clear();
-    for (const { id, name, up, offer, trust, caught } of neighbours) {
+    for (const { id, name, up, offer, trust, caught, publicKey } of neighbours) {
+      if (publicKey !== undefined) this.#keys.set(id, { id, name, publicKey });
       if (caught === undefined && (trust === 'checked' || trust === 'trusted')) this.#http.set(id, trust);
       this.#offers.set(id, up && offer !== undefined ? offer : NO_OFFER);
       if (this.#lines.has(id)) continue;

@@ -10,7 +10,9 @@ import type { Clock } from '../../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
 import { type SpanSet, sizeOf, subtract } from '../../core/span.ts';
 import { type Bytes, formatBytes, formatDuration, type Milliseconds } from '../../core/units.ts';
-import { formatChecksum, verifyFile } from './checksum.ts';
+import { digestOf } from '../../download/integrity/digests.ts';
+import { OWN } from '../../paths/path.ts';
+import { type Checksum, formatChecksum, verifyFile } from './checksum.ts';
 import { draw, type Terminal } from './drawer.ts';
 import { partOf } from './journal.ts';
 import { fileNameOf } from './naming.ts';
@@ -142,10 +144,11 @@ async function fetchToFile(
   }
   const bytes = sizeOf(sink.written);
   refuseHoles(file, head, sink.written);
-  if (options.checksum !== undefined) {
+  const checksum = options.checksum ?? givenDigest(opened);
+  if (checksum !== undefined) {
     view.doing = 'checking';
     try {
-      await verifyFile(partOf(file), options.checksum, {
+      await verifyFile(partOf(file), checksum, {
         signal,
         onBytes: (done) => {
           view.checkedBytes = done;
@@ -206,6 +209,14 @@ async function openSink(
       ? undefined
       : done.reduce<SpanSet>(subtract, head.totalBytes === 0 ? [] : [{ start: 0, end: head.totalBytes }]);
   return { sink, missing, resumedBytes: sizeOf(done) };
+}
+
+/** What the server says that the file has, where a neighbour could have altered it. */
+function givenDigest(opened: Opened): Checksum | undefined {
+  const { head } = opened;
+  const borrowed = opened.progress().paths.some(({ id, bytes }) => id !== OWN && bytes > 0);
+  if (head.target.origin.scheme !== 'http' || !borrowed) return undefined;
+  return digestOf(head.headers, { content: head.status === 200, whole: true });
 }
 
 /** The same failure, with what can be done about the part that came; `interrupted` says so itself. */

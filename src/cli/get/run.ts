@@ -21,7 +21,7 @@ import {
 } from '../../core/http.ts';
 import { type SpanSet, span, subtract, union } from '../../core/span.ts';
 import { type Bytes, KIB, type Milliseconds } from '../../core/units.ts';
-import type { PathSource } from '../../download/contract.ts';
+import type { Integrity, PathSource } from '../../download/contract.ts';
 import { Download } from '../../download/download.ts';
 import type { Sink as DownloadSink } from '../../download/sink.ts';
 import { hasCredentials } from '../../download/verdict.ts';
@@ -79,11 +79,13 @@ export const openEngine: OpenEngine = async (options) => {
         clock: systemClock,
         userAgent: 'linepool',
       });
+      const integrity = lines?.integrity(config.trust.check_percent);
       return new OpenedDownload(first, request, {
         paths,
         settings,
         ownLine,
         responseTimeout,
+        integrity,
         daemon,
       });
     },
@@ -113,6 +115,7 @@ interface Means {
   readonly settings: Download['options']['settings'];
   readonly ownLine: OwnLine;
   readonly responseTimeout: Milliseconds;
+  readonly integrity: Integrity | undefined;
   /** Whose lines are used, and who lists the download for that. */
   readonly daemon: Pick<ControlClient, 'call'> | undefined;
 }
@@ -155,7 +158,7 @@ class OpenedDownload implements Opened {
       await this.#stream(sink, totalBytes - begin);
       return;
     }
-    const { paths, settings, ownLine, responseTimeout, daemon } = this.#means;
+    const { paths, settings, ownLine, responseTimeout, integrity, daemon } = this.#means;
     const whole = span(begin, end);
     const health = new Health(systemClock);
     const { requestHeaders, target, controller, latencyMs } = this.#first;
@@ -184,6 +187,7 @@ class OpenedDownload implements Opened {
           leaveOut: (path, code, forMs, detail) => health.leaveOut(path, target.origin, code, forMs, detail),
         },
         ownRate: ownLine.down,
+        ...(integrity && { integrity }),
         silenceTimeout: responseTimeout,
       },
       { clock: systemClock, events: new Events(() => systemClock.wall()) },
@@ -286,6 +290,7 @@ function unordered(sink: Sink, delivered: Bytes, horizon: Bytes): DownloadSink {
     horizon,
     peakBytes: 0,
     write: (offset, chunk) => sink.write(offset, chunk),
+    discard: (spans) => sink.forget?.(spans) ?? false,
     accepts: () => !sink.full,
     onMove: (listener) => sink.onDrain(listener),
   };

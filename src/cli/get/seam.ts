@@ -16,6 +16,8 @@ import type { PathId } from '../../paths/path.ts';
 export interface Sink {
   /** Takes the chunk for its offset; pushes back by `full`, never by waiting. The chunk must not change any more. */
   write(offset: Bytes, chunk: Buffer): void;
+  /** Gives up what was written there; false when it is not all on disk yet: then more can't be written over it. */
+  forget?(spans: SpanSet): boolean;
   /** True while as much is on its way to the disk as may be: stop reading until drained. */
   readonly full: boolean;
   /** Called each time that `full` has become false. */

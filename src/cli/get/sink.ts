@@ -14,7 +14,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../../core/clock.ts';
 import { LinepoolError } from '../../core/errors.ts';
-import { EMPTY, type SpanSet, sizeOf, union } from '../../core/span.ts';
+import { covers, EMPTY, overlaps, type SpanSet, sizeOf, subtract, union } from '../../core/span.ts';
 import { type Bytes, formatBytes, type Milliseconds } from '../../core/units.ts';
 import { type Journal, journalOf, partOf, writeJournal } from './journal.ts';
 import type { Sink } from './seam.ts';
@@ -36,6 +36,8 @@ interface Run {
   readonly offset: Bytes;
   readonly chunks: Buffer[];
   bytes: Bytes;
+  /** What it wrote is not claimed. */
+  forgotten: boolean;
 }
 
 export interface SinkOptions {
@@ -51,6 +53,7 @@ export class FileSink implements Sink {
   readonly #journal: Omit<Journal, 'done'>;
   readonly #ticking: Disposable;
   readonly #queue: Run[] = [];
+  readonly #underWay = new Set<Run>();
   readonly #drainListeners: (() => void)[] = [];
   readonly #errorListeners: ((error: Error) => void)[] = [];
   #idleListeners: (() => void)[] = [];
@@ -136,7 +139,8 @@ export class FileSink implements Sink {
   write(offset: Bytes, chunk: Buffer): void {
     if (this.#state !== 'open' || chunk.length === 0) return;
     const run = this.#queue.find((r) => r.offset + r.bytes === offset && r.chunks.length < CHUNKS_MAX);
-    if (run === undefined) this.#queue.push({ offset, chunks: [chunk], bytes: chunk.length });
+    if (run === undefined)
+      this.#queue.push({ offset, chunks: [chunk], bytes: chunk.length, forgotten: false });
     else {
       run.chunks.push(chunk);
       run.bytes += chunk.length;
@@ -145,6 +149,17 @@ export class FileSink implements Sink {
     this.#peak = Math.max(this.#peak, this.#inFlight);
     if (this.#inFlight >= IN_FLIGHT_BYTES_MAX) this.#full = true;
     this.#pump();
+  }
+
+  /** Nothing claims those bytes any more; false when some of them are on their way to the disk, and could get there later. */
+  forget(spans: SpanSet): boolean {
+    const isWritten = spans.every((span) => covers(this.#written, span));
+    for (const run of [...this.#queue, ...this.#underWay]) {
+      const { offset, bytes } = run;
+      if (spans.some((span) => overlaps(span, { start: offset, end: offset + bytes }))) run.forgotten = true;
+    }
+    this.#written = spans.reduce(subtract, this.#written);
+    return isWritten;
   }
 
   /** Resolves when all that was taken is written, synced and in the journal, and the file is closed. */
@@ -196,8 +211,10 @@ export class FileSink implements Sink {
       const run = this.#queue.shift();
       if (run === undefined) break;
       this.#writing += 1;
+      this.#underWay.add(run);
       writeFully(this.#handle.fd, run.offset, run.chunks, (error) => {
         this.#writing -= 1;
+        this.#underWay.delete(run);
         if (error === null) this.#wrote(run);
         else this.#fail(error);
         this.#pump();
@@ -210,7 +227,9 @@ export class FileSink implements Sink {
   }
 
   #wrote(run: Run): void {
-    this.#written = union(this.#written, { start: run.offset, end: run.offset + run.bytes });
+    if (!run.forgotten) {
+      this.#written = union(this.#written, { start: run.offset, end: run.offset + run.bytes });
+    }
     this.#inFlight -= run.bytes;
     if (!this.#full || this.#inFlight > IN_FLIGHT_BYTES_MAX / 2 || this.#state !== 'open') return;
     this.#full = false;

@@ -74,10 +74,11 @@ interface Kept {
 }
 
 export class Checks implements Disposable {
-  readonly #probe: OwnProbe;
+  readonly #openProbe: () => OwnProbe;
+  #opened: OwnProbe | undefined;
   readonly #options: ChecksOptions;
   readonly #listener: ChecksListener;
-  readonly #stack = new DisposableStack();
+  #timers = new DisposableStack();
   readonly #watches = new Map<string, Watch>();
   readonly #caught = new Set<PathId>();
   readonly #kept: Kept[] = [];
@@ -86,8 +87,8 @@ export class Checks implements Disposable {
   #proving = 0;
   #closed = false;
 
-  constructor(probe: OwnProbe, options: ChecksOptions, listener: ChecksListener) {
-    this.#probe = this.#stack.use(probe);
+  constructor(openProbe: () => OwnProbe, options: ChecksOptions, listener: ChecksListener) {
+    this.#openProbe = openProbe;
     this.#options = options;
     this.#listener = listener;
   }
@@ -137,15 +138,15 @@ export class Checks implements Disposable {
     this.#closed = true;
     const { clock } = this.#options;
     for (const watch of this.#watches.values()) if (!watch.span.isWhole) this.#over(watch, undefined);
-    this.#stack.use(
+    this.#timers.use(
       clock.after(SIGNATURE_MS, () => {
         for (const watch of this.#watches.values()) this.#over(watch, undefined);
       }),
     );
-    this.#stack.use(
+    this.#timers.use(
       clock.after(PATIENCE_MS, () => this.#listener.failed(new LinepoolError('span_unchecked'))),
     );
-    this.#stack.use(
+    this.#timers.use(
       clock.every(LOOK_MS, () => {
         if (this.#probe.otherVersions >= OTHER_VERSIONS)
           this.#listener.failed(new LinepoolError('origin_changed'));
@@ -156,6 +157,8 @@ export class Checks implements Disposable {
   /** Something has to be fetched anew: the time begins when all is here again. */
   reopen(): void {
     this.#closed = false;
+    this.#timers.dispose();
+    this.#timers = new DisposableStack();
   }
 
   /**
@@ -177,9 +180,19 @@ export class Checks implements Disposable {
     next();
   }
 
+  /** What is open is given up. An `audit` may still follow. */
   [Symbol.dispose](): void {
-    this.#stack.dispose();
+    this.#timers.dispose();
+    this.#timers = new DisposableStack();
+    this.#opened?.[Symbol.dispose]();
+    this.#opened = undefined;
     this.#watches.clear();
+    this.#proving = 0;
+  }
+
+  get #probe(): OwnProbe {
+    this.#opened ??= this.#openProbe();
+    return this.#opened;
   }
 
   #ask(watch: Watch, sample: Sample): void {

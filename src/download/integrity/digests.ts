@@ -17,11 +17,14 @@ const BYTES = { 'sha-256': 32, 'sha-512': 64, md5: 16 } as const;
 type Algorithm = keyof typeof BYTES;
 const ALGORITHMS = Object.keys(BYTES) as readonly Algorithm[];
 
-/**
- * The digest of the bytes of this response. `isWhole`: they are the whole representation, without a content coding;
- * else only Content-Digest is about them.
- */
-export function digestOf(headers: RawHeaders, isWhole: boolean): Digest | undefined {
+/** What the digest is to be of: the `content` of this response, and the `whole` representation, without a content coding. */
+export interface Of {
+  readonly content: boolean;
+  readonly whole: boolean;
+}
+
+/** The best digest that the head gives of it. */
+export function digestOf(headers: RawHeaders, of: Of): Digest | undefined {
   const found = new Map<Algorithm, Buffer>();
   const add = (name: string, digest: Uint8Array): void => {
     const algorithm = ALGORITHMS.find((one) => one === name);
@@ -29,14 +32,16 @@ export function digestOf(headers: RawHeaders, isWhole: boolean): Digest | undefi
       found.set(algorithm, Buffer.from(digest));
     }
   };
-  structured(headers, 'content-digest', add);
-  if (isWhole) {
+  if (of.content) {
+    structured(headers, 'content-digest', add);
+    for (const value of fieldValues(headers, 'content-md5')) add('md5', Buffer.from(value.trim(), 'base64'));
+  }
+  if (of.whole) {
     structured(headers, 'repr-digest', add);
     for (const value of fieldValues(headers, 'digest').flatMap((text) => text.split(','))) {
       const [, name = '', base64 = ''] = /^\s*(?:id-)?([\w-]+)=([A-Za-z0-9+/]+={0,2})\s*$/.exec(value) ?? [];
       add(name.toLowerCase(), Buffer.from(base64, 'base64'));
     }
-    for (const value of fieldValues(headers, 'content-md5')) add('md5', Buffer.from(value.trim(), 'base64'));
   }
   const algorithm = ALGORITHMS.find((one) => found.has(one));
   const digest = algorithm === undefined ? undefined : found.get(algorithm);

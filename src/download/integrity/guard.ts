@@ -57,7 +57,7 @@ export class Guard {
     this.#clock = clock;
     this.#host = host;
     this.#checks = new Checks(
-      new OwnProbe(paths.own, options, clock),
+      () => new OwnProbe(paths.own, options, clock),
       {
         percent: integrity.percent,
         random: integrity.random,

@@ -1,6 +1,6 @@
 /**
  * Samples: which bytes of a neighbour's span are fetched again over our own line. Pure; the randomness is handed in. What a
- * lender can't foresee it can't spare: every byte of a span is equally likely to be sampled, and every span is.
+ * lender can't foresee it can't spare: every span is sampled, and no byte of it is spared more than another.
  *
  *     span      |--------------------------------|
  *     strata    |          |          |          |     as many as make up the percentage
@@ -28,8 +28,10 @@ export function samplesOf(whole: Span, percent: number, random: Random): readonl
   for (let i = 0; i < count; i += 1) {
     const from = whole.start + Math.floor((length * i) / count);
     const to = whole.start + Math.floor((length * (i + 1)) / count);
-    const start = from + random(Math.max(1, to - from - size + 1));
-    samples.push(span(start, Math.min(start + size, whole.end)));
+    // As if it could stick out at either end: else the first and last bytes would hardly ever be in one.
+    const start = from - size + 1 + random(to - from + size - 1);
+    const within = Math.max(from, Math.min(start, to - size));
+    samples.push(span(within, within + size));
   }
   return samples;
 }

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { describe, it } from 'node:test';
+import { LinepoolError } from '../../../src/core/errors.ts';
+import { type Span, span } from '../../../src/core/span.ts';
+import { Checks, PATIENCE_MS, SIGNATURE_MS } from '../../../src/download/integrity/checks.ts';
+import type { OwnProbe } from '../../../src/download/integrity/own-probe.ts';
+import { type SpanStatement, validatorHash } from '../../../src/lending/span-statement.ts';
+import type { Caught } from '../../../src/neighbours/trust.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const TOTAL = 1_000_000;
+const VALIDATOR = { kind: 'etag', value: '"1"' } as const;
+const FILE = Buffer.from(Array.from({ length: TOTAL }, (_, i) => (i * 7919) % 251));
+const sha = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64url');
+
+/** Checks whose own line is the file, and everything that they said. */
+class Bench {
+  readonly clock = new FakeClock();
+  readonly said: string[] = [];
+  readonly proofs: Caught[] = [];
+  readonly asked: { span: Span; told: (sha256: string) => void }[] = [];
+  /** What the neighbour's signature says. */
+  statement: Partial<SpanStatement> = {};
+  otherVersions = 0;
+  readonly checks: Checks;
+
+  constructor() {
+    const bench = this;
+    const probe = {
+      get otherVersions() {
+        return bench.otherVersions;
+      },
+      fetch: (part: Span, told: (sha256: string) => void) => {
+        const one = { span: part, told };
+        bench.asked.push(one);
+        return {
+          [Symbol.dispose]: () => {
+            bench.asked.splice(bench.asked.indexOf(one), 1);
+          },
+        };
+      },
+      [Symbol.dispose]: () => undefined,
+    };
+    this.checks = new Checks(
+      () => probe as unknown as OwnProbe,
+      {
+        percent: 1,
+        random: (below) => below - 1,
+        clock: this.clock,
+        origin: 'http://files.example:80',
+        total: TOTAL,
+        validator: VALIDATOR,
+        read: (_path, token) =>
+          token === 'forged'
+            ? Promise.reject(new LinepoolError('span_unsigned', 'forged'))
+            : Promise.resolve({
+                lender: 'n',
+                lease: 'l',
+                span: span(0, 100_000),
+                total: TOTAL,
+                validator: validatorHash(VALIDATOR),
+                sha256: token,
+                ...this.statement,
+              }),
+      },
+      {
+        caught: (path, caught) => {
+          this.said.push(`caught ${path}${caught.signed === undefined ? '' : ', signed'}`);
+          this.proofs.push(caught);
+        },
+        unsigned: (path) => this.said.push(`unsigned ${path}`),
+        settled: () => this.said.push('settled'),
+        failed: ({ code }) => this.said.push(code),
+      },
+    );
+  }
+
+  /** The neighbour brings these bytes for the span from 0 on. */
+  bring(bytes: Buffer, asked = span(0, bytes.length)): void {
+    this.checks.asked('n', 1, asked);
+    for (let at = 0; at < bytes.length; at += 10_000)
+      this.checks.came('n', 1, bytes.subarray(at, at + 10_000));
+  }
+
+  /** The own line answers all that it was asked. */
+  answer(): void {
+    for (const { span: part, told } of this.asked.splice(0)) told(sha(FILE.subarray(part.start, part.end)));
+  }
+}
+
+const right = FILE.subarray(0, 100_000);
+const wrong = Buffer.from(right).fill(7);
+const tick = async (): Promise<void> => {
+  for (let i = 0; i < 5; i += 1) await Promise.resolve();
+};
+
+describe('checks', () => {
+  it('find what is right to be right, once it is over, sampled and signed', async () => {
+    const bench = new Bench();
+    bench.bring(right);
+    assert.ok(bench.asked.length > 0, 'sampled as soon as it comes');
+    bench.answer();
+    assert.equal(bench.checks.isSettled, false);
+    bench.checks.over('n', 1, sha(right));
+    await tick();
+    assert.deepEqual(bench.said, ['settled']);
+    assert.equal(bench.checks.isSettled, true);
+  });
+
+  it('catch what is wrong, and prove it by the signature', async () => {
+    const bench = new Bench();
+    bench.bring(wrong);
+    bench.checks.over('n', 1, sha(wrong));
+    await tick();
+    bench.answer();
+    assert.deepEqual(bench.said, ['caught n']);
+    assert.equal(bench.checks.isSettled, false, 'the whole span is fetched again, to prove it');
+    bench.answer();
+    assert.deepEqual(bench.said, ['caught n', 'caught n, signed', 'settled']);
+    const [, proof] = bench.proofs;
+    assert.deepEqual([proof?.brought, proof?.ours], [sha(wrong), sha(right)]);
+    assert.deepEqual([proof?.start, proof?.end, proof?.by], [0, 100_000, 'sample']);
+  });
+
+  it('catch one that never ends its answer, or breaks it off after a little', () => {
+    for (const bytes of [wrong.subarray(0, 99_999), wrong.subarray(0, 700), wrong.subarray(0, 1)]) {
+      const bench = new Bench();
+      bench.bring(bytes, span(0, 100_000));
+      bench.checks.over('n', 1, undefined);
+      bench.answer();
+      assert.deepEqual(bench.said, ['caught n', 'settled'], `${bytes.length} bytes`);
+    }
+  });
+
+  for (const [what, token, statement] of [
+    ['no signature', undefined, {}],
+    ['a forged one', 'forged', {}],
+    ['one under other bytes', sha(wrong), {}],
+    ['one for another part', sha(right), { span: span(1, 100_001) }],
+    ['one for another version', sha(right), { validator: sha(right) }],
+    ['one for another length', sha(right), { total: 5 }],
+  ] as const) {
+    it(`say so when there is ${what}`, async () => {
+      const bench = new Bench();
+      bench.statement = statement;
+      bench.bring(right);
+      bench.answer();
+      bench.checks.over('n', 1, token);
+      await tick();
+      assert.deepEqual(bench.said, ['unsigned n', 'settled']);
+    });
+  }
+
+  it('wait for a signature for a moment, and for samples for a while', () => {
+    const bench = new Bench();
+    bench.bring(right);
+    bench.checks.close();
+    bench.clock.advance(SIGNATURE_MS);
+    assert.deepEqual(bench.said, ['unsigned n']);
+    bench.clock.advance(PATIENCE_MS);
+    assert.deepEqual(bench.said, ['unsigned n', 'span_unchecked']);
+  });
+
+  it('say that the file has changed when our own line has another version of it', () => {
+    const bench = new Bench();
+    bench.bring(right);
+    bench.otherVersions = 9;
+    bench.checks.close();
+    bench.clock.advance(150);
+    assert.ok(bench.said.includes('origin_changed'), bench.said.join());
+  });
+
+  it('find by an audit whose span it was that no sample met', async () => {
+    const bench = new Bench();
+    const sly = Buffer.from(right);
+    sly[50_000] = (sly[50_000] ?? 0) ^ 1;
+    bench.bring(sly);
+    bench.checks.over('n', 1, sha(sly));
+    await tick();
+    for (const { span: part, told } of bench.asked.splice(0)) told(sha(sly.subarray(part.start, part.end)));
+    assert.deepEqual(bench.said, ['settled']);
+    bench.checks[Symbol.dispose]();
+    bench.checks.audit(1e9);
+    bench.answer();
+    assert.deepEqual(bench.said, ['settled', 'caught n, signed', 'settled']);
+    assert.equal(bench.proofs[0]?.by, 'digest');
+  });
+});
