@@ -6,16 +6,15 @@ import { Writable } from 'node:stream';
 import { LinepoolError } from '../core/errors.ts';
 
 /** @throws LinepoolError `interrupted` when the input ends */
-export async function askLine(question: string): Promise<string> {
-  return await ask(question, process.stderr);
+export function askLine(question: string): Promise<string> {
+  return ask(question, process.stderr);
 }
 
 /** What is typed is not shown. @throws LinepoolError `interrupted` when the input ends */
 export async function askHidden(question: string): Promise<string> {
-  process.stderr.write(question);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   try {
-    return await ask('', nowhere);
+    return await ask(question, nowhere);
   } finally {
     process.stderr.write('\n');
   }
@@ -28,7 +27,9 @@ async function ask(question: string, output: NodeJS.WritableStream): Promise<str
   lines.once('close', onEnd);
   lines.once('SIGINT', onEnd);
   try {
-    return await Promise.race([lines.question(question), ended]);
+    // The question after the terminal has stopped to show what is typed, or the first characters could be seen.
+    if (output !== process.stderr) process.stderr.write(question);
+    return await Promise.race([lines.question(output === process.stderr ? question : ''), ended]);
   } finally {
     lines.off('close', onEnd);
     lines.close();

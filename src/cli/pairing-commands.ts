@@ -18,7 +18,7 @@ export function addPairingCommands(program: Command, placed: Placed, print: Prin
     .option('--for <time>', 'such as "5 min", at most 1 h (default: "10 min")')
     .option('--off', 'be found no more, at once')
     .action(async (flags: PairFlags & { for?: string; off?: boolean }) =>
-      (await room()).visible(flags, print),
+      (await room()).visible(flags, print, clock),
     );
   placed(program.command('discover'))
     .description('list the routers nearby that wish to be found')

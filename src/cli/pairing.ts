@@ -32,6 +32,7 @@ function shown(flags: PairFlags, print: Print, answer: object, lines: readonly s
 export async function visible(
   flags: PairFlags & { readonly for?: string; readonly off?: boolean },
   print: Print,
+  clock: Clock,
 ): Promise<void> {
   if (flags.off === true) {
     await find(flags).hide();
@@ -51,6 +52,38 @@ export async function visible(
     'Then see here which number it is:',
     '  linepool pair',
   ]);
+  if (isAtTerminal(flags)) await awaitAsker(flags, print, clock);
+}
+
+/** Until somebody asks, and the person here has answered; or until nobody may ask any more. */
+async function awaitAsker(flags: PairFlags, print: Print, clock: Clock): Promise<void> {
+  print('');
+  print('Waiting for somebody to ask. Ctrl-C ends the waiting; the router stays visible for its time.');
+  const client = find(flags);
+  using _awake = awake();
+  const isNumber = ({ comparison }: Pairing): boolean =>
+    comparison?.role === 'asked' && comparison.state !== 'ended' && comparison.number !== undefined;
+  let state = await client.state();
+  while (state.visible !== undefined && !isNumber(state)) {
+    await sleep(clock, LOOK_EVERY_MS);
+    state = await client.state();
+  }
+  if (!isNumber(state)) {
+    print('Not visible any more; nobody was paired.');
+    return;
+  }
+  for (const line of linesOf(state)) print(line);
+  await askNumber(flags, print, clock);
+}
+
+const isAtTerminal = (flags: PairFlags): boolean =>
+  process.stdin.isTTY && process.stdout.isTTY && flags.json !== true;
+
+async function askNumber(flags: PairFlags, print: Print, clock: Clock): Promise<void> {
+  const { askLine } = await import('./ask-person.ts');
+  const typed = await askLine('The number that the other side shows (empty: reject): ');
+  if (typed.trim() === '') await reject(flags, print);
+  else await confirm(typed, flags, print, clock);
 }
 
 export async function discover(flags: PairFlags, print: Print): Promise<void> {
@@ -76,13 +109,10 @@ export async function pairWith(
   const client = find(flags);
   const state = router === undefined ? await client.state() : await client.pairWith(router);
   shown(flags, print, state, linesOf(state));
-  // Whoever asked and has a terminal can go on at once; the other side is shown it in `linepool pair`.
-  const interactive = process.stdin.isTTY && process.stdout.isTTY && flags.json !== true;
-  if (router === undefined || !interactive || state.comparison?.number === undefined) return;
-  const { askLine } = await import('./ask-person.ts');
-  const typed = await askLine('The number that the other side shows (empty: reject): ');
-  if (typed.trim() === '') await reject(flags, print);
-  else await confirm(typed, flags, print, clock);
+  // Whoever asked and has a terminal can go on at once.
+  if (router !== undefined && isAtTerminal(flags) && state.comparison?.number !== undefined) {
+    await askNumber(flags, print, clock);
+  }
 }
 
 /** @throws LinepoolError `pairing_rejected` when the other side does not agree, or the numbers differ */

@@ -119,7 +119,8 @@ export class Book implements AsyncDisposable {
 
   /**
    * Adds a household, or renews one that is there: it keeps its name and takes the new addresses.
-   * @throws LinepoolError `state_unusable`, `overloaded` when the book is full; `neighbour_blocked`; `neighbour_name_taken` when
+   * @throws LinepoolError `state_unusable`, `overloaded` when the book is full; `neighbour_blocked`; `identity_mismatch` when it is a
+   *   key that a neighbour has given up; `neighbour_name_taken` when
    *   `name` was chosen by us (`ours`) and is another's
    */
   add(newcomer: {
@@ -133,6 +134,14 @@ export class Book implements AsyncDisposable {
   }): Promise<Neighbour> {
     return this.#change(({ neighbours: draft }) => {
       if (this.isBlocked(newcomer.id)) throw new LinepoolError('neighbour_blocked');
+      // Whoever has a key that was given up must not come in beside the one who gave it up.
+      const owner = this.byFormerId(newcomer.id);
+      if (owner !== undefined) {
+        throw new LinepoolError(
+          'identity_mismatch',
+          `It is a former key of ${owner.name}; part from that one first.`,
+        );
+      }
       const known = draft.get(newcomer.id);
       if (known === undefined && draft.size >= NEIGHBOURS_MAX) {
         throw new LinepoolError('overloaded', `The book holds ${NEIGHBOURS_MAX} neighbours at most.`);

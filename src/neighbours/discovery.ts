@@ -73,14 +73,18 @@ export function localAddresses(
   return [...new Map(local.map((one) => [one.host, one])).values()].slice(0, ADDRESSES_MAX);
 }
 
-/** The library on one address. Errors of the network are its own affair: who is not heard is not found. */
-async function openAt(address: string): Promise<MulticastDNS> {
+/** The library on one address; undefined when it can't be at work there. Later errors of the network end nothing. */
+async function openAt(address: string): Promise<MulticastDNS | undefined> {
   const { default: multicastDns } = await import('multicast-dns');
   // Bound to any address, or multicast would not arrive; sent from, and joined on, this one alone.
   const mdns = multicastDns({ interface: address, bind: '0.0.0.0', reuseAddr: true, loopback: true });
-  mdns.on('error', () => undefined);
+  const { promise: ready, resolve } = Promise.withResolvers<boolean>();
+  mdns.on('ready', () => resolve(true));
+  mdns.on('error', () => resolve(false));
   mdns.on('warning', () => undefined);
-  return mdns;
+  if (await ready) return mdns;
+  await closed(mdns);
+  return undefined;
 }
 
 const closed = (mdns: MulticastDNS): Promise<void> =>
@@ -93,13 +97,17 @@ export async function announce(listening: readonly string[], clock: Clock): Prom
   const pseudonym = pseudonymOf(randomBytes(PSEUDONYM_CHARACTERS));
   const places = localAddresses(listening).filter(({ port }) => port !== 0);
   const opened = await Promise.all(
-    places.map(async ({ host, port }) => announceAt(await openAt(host), { pseudonym, port }, host, clock)),
+    places.map(async ({ host, port }) => {
+      const mdns = await openAt(host);
+      return mdns === undefined ? [] : [{ host, ends: announceAt(mdns, { pseudonym, port }, host, clock) }];
+    }),
   );
+  const announced = opened.flat();
   return {
     pseudonym,
-    at: places.map(({ host }) => host),
+    at: announced.map(({ host }) => host),
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(opened.map((one) => one[Symbol.asyncDispose]()));
+      await Promise.all(announced.map(({ ends }) => ends[Symbol.asyncDispose]()));
     },
   };
 }
@@ -131,18 +139,25 @@ function announceAt(
   };
 }
 
+export interface DiscoverOptions {
+  readonly clock: Clock;
+  readonly forMs: Milliseconds;
+  /** Our own name, while we are visible. */
+  readonly except: string | undefined;
+  /** Ends it early, with what was found by then. */
+  readonly signal?: AbortSignal;
+}
+
 /** Listens for so long, and returns who was there at the end of it, in the order of their names. */
 export async function discover(
   listening: readonly string[],
-  {
-    clock,
-    forMs,
-    except,
-  }: { readonly clock: Clock; readonly forMs: Milliseconds; readonly except: string | undefined },
+  { clock, forMs, except, signal }: DiscoverOptions,
 ): Promise<readonly Discovered[]> {
   const found = new Map<string, Discovered>();
-  const sockets = await Promise.all(localAddresses(listening).map(({ host }) => openAt(host)));
-  const { promise: over, resolve: end } = Promise.withResolvers<void>();
+  const opened = await Promise.all(localAddresses(listening).map(({ host }) => openAt(host)));
+  const sockets = opened.filter((mdns) => mdns !== undefined);
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const end = (): void => resolve();
   const ask = (): void => {
     for (const mdns of sockets) mdns.query({ questions: [{ name: SERVICE, type: 'PTR' }] });
   };
@@ -161,8 +176,11 @@ export async function discover(
   }
   using _asking = clock.every(ASK_EVERY_MS, ask);
   using _ending = clock.after(forMs, end);
+  signal?.addEventListener('abort', end, { once: true });
+  if (signal?.aborted === true) end();
   ask();
   await over;
+  signal?.removeEventListener('abort', end);
   await Promise.all(sockets.map(closed));
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -164,7 +164,12 @@ export class Introductions implements AsyncDisposable {
     const { clock, listening } = this.#options;
     const { discover } = await import('./discovery.ts');
     const except = this.#showing?.announcing.pseudonym;
-    this.#found = await discover(listening(), { clock, forMs: DISCOVER_MS, except });
+    this.#found = await discover(listening(), {
+      clock,
+      forMs: DISCOVER_MS,
+      except,
+      signal: this.#ending.signal,
+    });
     return this.#found;
   }
 

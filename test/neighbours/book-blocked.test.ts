@@ -123,6 +123,16 @@ test("a key that is another neighbour's, or a blocked one's, is taken by nobody"
   assert.equal(book.byId(anna.id), anna);
 });
 
+test('a key that was given up does not come in beside its owner', async () => {
+  await using dir = await scratchDir();
+  const book = await Book.open(dir.path, new FakeClock());
+  const { id } = await book.add(newcomer(1, 'Anna'));
+  await book.rekey(id, [keyNumbered(2)]);
+  await assert.rejects(book.add(newcomer(1, 'Anna again')), { code: 'identity_mismatch' });
+  await book.remove('Anna');
+  assert.equal((await book.add(newcomer(1, 'Anna again'))).id, id);
+});
+
 test('former keys are bounded: the oldest go', async () => {
   await using dir = await scratchDir();
   const clock = new FakeClock();
