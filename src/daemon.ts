@@ -292,7 +292,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       settings: planSettings(config.pool),
       silenceTimeout: config.line.response_timeout,
     },
-    { clock, events, budget, ownLine, neighbours: lines, health, seats, register, integrity },
+    { clock, events, budget, ownLine, neighbours: lines, health, seats, register },
   );
 
   const proxy = owned.use(
@@ -319,6 +319,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     leases,
     path: (id) => lines.byId(id),
     clock,
+    seats,
   });
   const opened = new HouseholdDesk({
     version,

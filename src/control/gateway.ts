@@ -13,6 +13,7 @@ import { asLinepoolError, ERRORS, LinepoolError } from '../core/errors.ts';
 import { endToEnd, fieldValue, fromWire, type RawHeaders } from '../core/http.ts';
 import { type Authority, formatAuthority, formatOrigin, type Origin, type Target } from '../core/target.ts';
 import type { Bytes } from '../core/units.ts';
+import type { OriginSeats } from '../download/origin-seats.ts';
 import { hasCredentials } from '../download/verdict.ts';
 import type { LinkClient } from '../neighbours/link-client.ts';
 import { type Leases, spoils } from '../paths/neighbour-line.ts';
@@ -27,6 +28,8 @@ export interface GatewayRooms {
   /** A neighbour's line; undefined when there is no such neighbour. */
   readonly path: (id: PathId) => Path | undefined;
   readonly clock: Clock;
+  /** What each origin may have of connections. */
+  readonly seats: Pick<OriginSeats, 'guest'>;
 }
 
 /** What a tunnel or a lane is assumed to want when it is opened; leases are renewed well before that is used up. */
@@ -64,11 +67,13 @@ export class PathGateway implements Gateway {
     head: Buffer,
     signal: AbortSignal,
   ): Promise<void> {
-    const { link, leases } = this.#rooms;
+    const { link, leases, seats } = this.#rooms;
     const origin: Origin = { scheme: 'https', ...authority };
     let token: string | undefined;
     try {
       this.#path(id);
+      const seat = seats.guest(origin, id);
+      socket.once('close', () => seat[Symbol.dispose]());
       token = await leases.lease(id, origin, ONE_WANTS);
       const tunnel = await link.tunnel({ id }, formatAuthority(authority), [leases.header, token], signal);
       const meter = leases.carrying(token);
@@ -142,6 +147,8 @@ export class PathGateway implements Gateway {
     const key = `${path.id} ${formatOrigin(origin)}`;
     let lane = lanes.get(key);
     if (lane === undefined) {
+      const seat = this.#rooms.seats.guest(origin, path.id);
+      socket.once('close', () => seat[Symbol.dispose]());
       lane = path.lane(origin, { bytesWanted: ONE_WANTS });
       lanes.set(key, lane);
     }

@@ -2,10 +2,11 @@
  * The seats of all downloads of the household, by origin: who has which now, dealt anew when a download begins or ends or offers
  * change. Whoever makes a download joins it here, and leaves when it has ended. It must never hold a seat for one that has left.
  */
+import { LinepoolError } from '../core/errors.ts';
 import { formatOrigin, type Origin } from '../core/target.ts';
 import type { PathId } from '../paths/path.ts';
 import type { PathSource } from './contract.ts';
-import { dealSeats, hasRoomBeside, type SeatLimits } from './seats.ts';
+import { countOf, dealSeats, hasRoomBeside, type SeatLimits } from './seats.ts';
 
 /** A download's place; leaves when it is disposed of. */
 export interface Place extends Disposable {
@@ -46,6 +47,8 @@ export class OriginSeats {
   readonly #limits: SeatLimits;
   /** As many as there are downloads. */
   readonly #members = new Map<string, Set<Member>>();
+  /** As many as there are guests. */
+  readonly #guests = new Map<string, Map<PathId, number>>();
 
   constructor(limits: SeatLimits) {
     this.#limits = limits;
@@ -53,7 +56,32 @@ export class OriginSeats {
 
   /** True when one more download of the origin may begin. */
   hasRoom(origin: Origin): boolean {
-    return hasRoomBeside(this.#members.get(formatOrigin(origin))?.size ?? 0, this.#limits);
+    const key = formatOrigin(origin);
+    return hasRoomBeside(this.#members.get(key)?.size ?? 0, this.#limits, this.#guests.get(key));
+  }
+
+  /**
+   * A seat on a neighbour's line for a connection of another process, until it is disposed of.
+   * @throws LinepoolError `overloaded` when all are taken
+   */
+  guest(origin: Origin, path: PathId): Disposable {
+    const key = formatOrigin(origin);
+    const guests = this.#guests.get(key) ?? new Map<PathId, number>();
+    const members = [...(this.#members.get(key) ?? [])];
+    const here = (guests.get(path) ?? 0) + members.filter(({ holds }) => holds.has(path)).length;
+    const all = members.reduce((sum, { holds }) => sum + 1 + holds.size, countOf(guests));
+    if (here >= this.#limits.line || all >= this.#limits.origin)
+      throw new LinepoolError('overloaded', `(connections to ${key})`);
+    this.#guests.set(key, guests.set(path, (guests.get(path) ?? 0) + 1));
+    const leave = new DisposableStack();
+    leave.defer(() => {
+      const left = (guests.get(path) ?? 0) - 1;
+      if (left > 0) guests.set(path, left);
+      else guests.delete(path);
+      if (guests.size === 0) this.#guests.delete(key);
+      this.#deal(key);
+    });
+    return leave;
   }
 
   /** `wants`: neighbours' lines that it could use now. */
@@ -62,11 +90,11 @@ export class OriginSeats {
     const members = this.#members.get(key) ?? new Set();
     const member: Member = { wants, listeners: new Set(), holds: new Set() };
     this.#members.set(key, members.add(member));
-    this.#deal(members);
+    this.#deal(key);
     return {
       has: (path) => member.holds.has(path),
       reconsider: () => {
-        if (members.has(member)) this.#deal(members);
+        if (members.has(member)) this.#deal(key);
       },
       onChange: (listener) => {
         member.listeners.add(listener);
@@ -76,16 +104,17 @@ export class OriginSeats {
         if (!members.delete(member)) return;
         member.holds = new Set();
         if (members.size === 0) this.#members.delete(key);
-        else this.#deal(members);
+        this.#deal(key);
       },
     };
   }
 
-  #deal(members: ReadonlySet<Member>): void {
-    const all = [...members];
+  #deal(key: string): void {
+    const all = [...(this.#members.get(key) ?? [])];
     const dealt = dealSeats(
       all.map(({ wants, holds }) => ({ wants: wants(), holds })),
       this.#limits,
+      this.#guests.get(key),
     );
     const changed = all.filter((member, i) => {
       const before = member.holds;

@@ -26,15 +26,28 @@ interface Dealt {
   readonly seats: Set<PathId>;
 }
 
+/** Seats that others have by line, who give up none: downloads of other processes. */
+export type Guests = ReadonlyMap<PathId, number>;
+
+const NO_GUESTS: Guests = new Map();
+
+export const countOf = (guests: Guests): number =>
+  [...guests.values()].reduce((sum, count) => sum + count, 0);
+
 /** True when so many downloads of one origin leave room for another: for the own line and one neighbour's at least. */
-export const hasRoomBeside = (downloads: number, limits: SeatLimits): boolean =>
-  downloads < limits.line && 2 * (downloads + 1) <= limits.origin;
+export const hasRoomBeside = (downloads: number, limits: SeatLimits, guests = NO_GUESTS): boolean =>
+  downloads < limits.line && 2 * (downloads + 1) + countOf(guests) <= limits.origin;
 
 /** Neighbours' lines for each claim, in the order of the claims. */
-export function dealSeats(claims: readonly Claim[], limits: SeatLimits): readonly ReadonlySet<PathId>[] {
-  const most = Math.max(0, limits.origin - claims.length);
+export function dealSeats(
+  claims: readonly Claim[],
+  limits: SeatLimits,
+  guests = NO_GUESTS,
+): readonly ReadonlySet<PathId>[] {
+  const most = Math.max(0, limits.origin - claims.length - countOf(guests));
   const all: Dealt[] = claims.map(({ wants }) => ({ wants, seats: new Set() }));
-  const on = (path: PathId): number => all.filter(({ seats }) => seats.has(path)).length;
+  const on = (path: PathId): number =>
+    (guests.get(path) ?? 0) + all.filter(({ seats }) => seats.has(path)).length;
   const left = (): number => all.reduce((n, { seats }) => n - seats.size, most);
   for (const [i, { wants, holds }] of claims.entries()) {
     for (const path of wants) {

@@ -116,6 +116,25 @@ describe('the seats of an origin', () => {
     assert.equal(seats.hasRoom(A), true);
   });
 
+  it('are kept by guests, who get none when all are taken', () => {
+    const seats = new OriginSeats({ origin: 4, line: 2 });
+    const wants = ['n1', 'n2', 'n3'];
+    using guest = seats.guest(A, 'n1');
+    using _second = seats.guest(A, 'n1');
+    assert.throws(() => seats.guest(A, 'n1'), { code: 'overloaded' }, 'over that line');
+    using download = seats.join(A, () => wants);
+    assert.deepEqual(
+      wants.filter((path) => download.has(path)),
+      ['n2'],
+    );
+    assert.throws(() => seats.guest(A, 'n3'), { code: 'overloaded' }, 'over all lines');
+    seats.guest(B, 'n3')[Symbol.dispose]();
+    assert.equal(seats.hasRoom(A), false);
+    guest[Symbol.dispose]();
+    guest[Symbol.dispose]();
+    assert.equal(wants.filter((path) => download.has(path)).length, 2);
+  });
+
   it('are told to nobody when nothing changes', () => {
     const seats = new OriginSeats({ origin: 24, line: 6 });
     let told = 0;
