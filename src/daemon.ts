@@ -33,9 +33,9 @@ import { Register } from './download/register.ts';
 import { WindowBudget } from './download/window.ts';
 import { LEDGER_FILE } from './ledger/entry.ts';
 import { Ledger } from './ledger/ledger.ts';
-import { Configured } from './lending/configured.ts';
 import { LeaseSigner } from './lending/lease-signer.ts';
 import { Lender } from './lending/lender.ts';
+import { Configured } from './lending/configured.ts';
 import { LineWatch } from './lending/line-watch.ts';
 import { ReceiptWriter } from './lending/receipt-writer.ts';
 import type { LendSettings } from './lending/settings.ts';
@@ -292,7 +292,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       settings: planSettings(config.pool),
       silenceTimeout: config.line.response_timeout,
     },
-    { clock, events, budget, ownLine, neighbours: lines, health, seats, register },
+    { clock, events, budget, ownLine, neighbours: lines, health, seats, register, integrity },
   );
 
   const proxy = owned.use(
@@ -327,9 +327,9 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     clock,
     events,
     neighbourhood,
-    lender,
     trust,
     caught,
+    lender,
     steward,
     ownLine,
     register,

@@ -224,6 +224,8 @@ class Passing implements Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     this.#bursts?.[Symbol.dispose]();
+    const signature = fieldValue(fromWire((controller.rawTrailers ?? []) as Buffer[]), SPAN_TRAILER);
+    if (signature !== undefined) this.#response.addTrailers([[SPAN_TRAILER, signature]]);
     this.#response.end();
   }
 
@@ -231,8 +233,6 @@ class Passing implements Dispatcher.DispatchHandler {
     this.#bursts?.[Symbol.dispose]();
     const error = asLinepoolError(thrown);
     if (!this.#response.headersSent) this.#response.setHeader(LENDER_ERROR, error.code);
-    const signature = fieldValue(fromWire((controller.rawTrailers ?? []) as Buffer[]), SPAN_TRAILER);
-    if (signature !== undefined) this.#response.addTrailers([[SPAN_TRAILER, signature]]);
     sendProblem(this.#request, this.#response, error);
   }
 }
