@@ -30,7 +30,7 @@ export interface Explanation {
   readonly terms: LeaseTerms;
   /** The lease as the borrower signed it. */
   readonly token: string;
-  /** Where we connected for it, at that time. Empty when only its host matches. */
+  /** Where we connected for it, at that time: to the address that was asked about, or, for a host, wherever its name led. */
   readonly contacts: readonly Omit<ContentOf<'contact'>, 'kind' | 'neighbour' | 'lease'>[];
   /** Its last receipt. */
   readonly receipt:
@@ -71,7 +71,7 @@ export async function explain(
       all.push(candidate);
     } else if (content.kind === 'contact') {
       const candidate = current.get(`${content.neighbour} ${content.lease}`);
-      if (candidate !== undefined && canonicalAddress(content.address) === address) {
+      if (candidate !== undefined) {
         const until = content.until ?? candidate.terms.expiresAt;
         if (isWithin(question, content.from, until)) candidate.contacts.push(content);
       }
@@ -80,12 +80,18 @@ export async function explain(
       if (candidate !== undefined) candidate.receipt = content;
     }
   }
-  return all
-    .filter(({ contacts, terms }) => contacts.length > 0 || hostOf(terms.origin) === address)
-    .map(explained);
+  return all.flatMap((candidate) => {
+    const there = candidate.contacts.filter((one) => canonicalAddress(one.address) === address);
+    if (there.length > 0) return explained(candidate, there);
+    // By its name: wherever that led.
+    return hostOf(candidate.terms.origin) === address ? explained(candidate, candidate.contacts) : [];
+  });
 }
 
-function explained({ seq, recordedAt, content, terms, contacts, receipt }: Candidate): Explanation {
+function explained(
+  { seq, recordedAt, content, terms, receipt }: Candidate,
+  contacts: readonly ContentOf<'contact'>[],
+): Explanation {
   return {
     neighbour: content.neighbour,
     seq,

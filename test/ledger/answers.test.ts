@@ -59,6 +59,10 @@ test('an address and a time lead to the lease, its borrower and its proof', asyn
   assert.deepEqual(await who(31, '::ffff:192.0.2.7'), [bert.id]);
   // By name, and a server that is named by its address.
   assert.deepEqual(await who(10, 'FILES.example'), [anna.id]);
+  assert.deepEqual(
+    (await ask(2, 'files.example'))[0]?.contacts.map((one) => one.address),
+    ['192.0.2.7'],
+  );
   assert.deepEqual(await who(31, '192.0.2.9'), [bert.id]);
   assert.deepEqual(await who(10, 'other.example'), []);
   ledger[Symbol.dispose]();
