@@ -25,7 +25,7 @@ export interface Wanted {
 export interface LaneListener {
   proven(path: PathId): void;
   data(path: PathId, id: AskId, offset: Bytes, chunk: Buffer): void;
-  /** Nothing more comes of it, for whatever reason; `signature`: of one that was to be signed and came to its end. */
+  /** Nothing more comes of it, for whatever reason; `signature`: of an answer that came to its end, empty when it has none. */
   over(path: PathId, id: AskId, signature: string | undefined): void;
   ended(path: PathId, id: AskId): void;
   failed(
@@ -92,7 +92,7 @@ export class Lanes {
         ended: (signature) => {
           // Told first: the download asks here how far the fetch came.
           this.#listener.ended(path.id, id);
-          done(signature);
+          done(signature ?? '');
         },
         failed: (error, retryAfterMs) => {
           // A server may close a connection after any response; then it is the next request that fails.

@@ -203,3 +203,61 @@ describe('the horizon', () => {
     assert.ok(window.accepts(window.horizon + MIB));
   });
 });
+
+describe('what is held back', () => {
+  const opened = (heldBack: number) => {
+    const client = new PacedClient();
+    const passed: Buffer[] = [];
+    const share = new WindowBudget({ capBytes: 4 * MIB, eachBytes: 4 * MIB }).join();
+    const passing = (chunk: Buffer): void => void passed.push(chunk);
+    const window = new Window(client, share, span(0, 100_000), { heldBack, passing });
+    return { client, window, passed };
+  };
+  const drain = async (client: PacedClient): Promise<void> => {
+    while (client.take()) await tick();
+  };
+
+  it('goes to the client only when it is released, and is shown before', async () => {
+    const { client, window, passed } = opened(10_000);
+    window.write(50_000, chunkAt(50_000, 100_000));
+    window.write(0, chunkAt(0, 50_000));
+    const told: string[] = [];
+    window.whenHandedOver(() => {
+      told.push('all but the last');
+      assert.ok(isPattern(Buffer.concat(window.heldBack()), 90_000));
+      assert.equal(Buffer.concat(window.heldBack()).length, 10_000);
+    });
+    await drain(client);
+    assert.equal(client.at, 90_000);
+    assert.ok(isPattern(Buffer.concat(passed), 0));
+    assert.deepEqual([told.length, Buffer.concat(passed).length], [1, 90_000]);
+    window.release();
+    window.whenHandedOver(() => told.push('all'));
+    await drain(client);
+    assert.deepEqual([client.at, told.length, Buffer.concat(passed).length], [100_000, 2, 90_000]);
+  });
+
+  it('may be all of it', async () => {
+    const { client, window } = opened(1_000_000);
+    window.write(0, chunkAt(0, 100_000));
+    await drain(client);
+    assert.equal(client.at, 0);
+    window.release();
+    await drain(client);
+    assert.equal(client.at, 100_000);
+  });
+
+  it('and what waits can be given up and written anew, but nothing that has gone on', async () => {
+    const { client, window } = opened(0);
+    window.write(50_000, Buffer.alloc(20_000, 7));
+    window.write(70_000, chunkAt(70_000, 100_000));
+    assert.equal(window.discard([span(50_000, 70_000)]), true);
+    window.write(0, chunkAt(0, 50_000));
+    await drain(client);
+    assert.equal(client.at, 50_000);
+    assert.equal(window.discard([span(49_999, 50_001)]), false);
+    window.write(50_000, chunkAt(50_000, 70_000));
+    await drain(client);
+    assert.equal(client.at, 100_000);
+  });
+});

@@ -28,6 +28,8 @@ export const SIGNATURE_MS: Milliseconds = 500;
 /** So often another version in a row: the file has changed, it is not one of several servers that is behind. */
 export const OTHER_VERSIONS = 4;
 const LOOK_MS: Milliseconds = 100;
+/** So often all bytes of a span may come and its signature not, because the answer did not come to its end. */
+export const BROKEN_OFF_MAX = 4;
 /** A larger span is not fetched again as a whole, to prove what is known already. */
 export const PROVED_BYTES_MAX: Bytes = 32 * MIB;
 /** Good spans of which signature and hash are kept, to find out who it was when the digest of the whole is wrong. */
@@ -83,6 +85,7 @@ export class Checks implements Disposable {
   readonly #caught = new Set<PathId>();
   readonly #kept: Kept[] = [];
   readonly #involved = new Set<PathId>();
+  readonly #brokenOff = new Map<PathId, number>();
   /** Parts that are being fetched again to prove something. */
   #proving = 0;
   #closed = false;
@@ -126,7 +129,7 @@ export class Checks implements Disposable {
     for (const sample of watch.span.samples) this.#ask(watch, sample);
   }
 
-  /** Nothing more of it comes. `signed`: the trailer, of an answer that came to its end. */
+  /** Nothing more of it comes. `signed`: of an answer that came to its end; empty when it has no signature. */
   over(path: PathId, id: AskId, signed: string | undefined): void {
     const watch = this.#watches.get(keyOf(path, id));
     if (watch !== undefined) this.#over(watch, signed);
@@ -216,10 +219,18 @@ export class Checks implements Disposable {
       watch.probes.delete(sample);
     }
     for (const sample of final) if (!watch.probes.has(sample)) this.#ask(watch, sample);
-    if (signed !== undefined) void this.#read(watch, signed);
-    else if (span.isWhole)
+    if (signed !== undefined && signed !== '') void this.#read(watch, signed);
+    else if (span.isWhole && (signed === '' || this.#hasBrokenOff(span.path))) {
       this.#unsigned(watch, new LinepoolError('span_unsigned', 'It came without a signature.'));
+    }
     this.#judge(watch);
+  }
+
+  /** A connection may be lost just then; over and over again it is not by chance. */
+  #hasBrokenOff(path: PathId): boolean {
+    const times = (this.#brokenOff.get(path) ?? 0) + 1;
+    this.#brokenOff.set(path, times);
+    return times > BROKEN_OFF_MAX;
   }
 
   /** Never rejects. */

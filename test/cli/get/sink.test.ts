@@ -64,6 +64,27 @@ describe('file sink', () => {
     return sizeOf(journal?.done ?? []);
   };
 
+  it('gives up bytes that are on disk, so that nothing claims them until they are written anew', async () => {
+    const sink = await open(100_000);
+    sink.write(0, patternAt(0, 50_000));
+    sink.write(50_000, Buffer.alloc(50_000, 7));
+    await until('it is written', () => sizeOf(sink.written) === 100_000);
+    assert.equal(sink.forget([{ start: 50_000, end: 100_000 }]), true);
+    clock.advance(JOURNAL_EVERY_MS);
+    assert.deepEqual(sink.written, [{ start: 0, end: 50_000 }]);
+    sink.write(50_000, patternAt(50_000, 50_000));
+    await sink.finish();
+    assert.equal(await checkJournal(), 100_000);
+  });
+
+  it('says when bytes that are to be given up are still on their way to the disk', async () => {
+    const sink = await open(100_000);
+    sink.write(0, Buffer.alloc(100_000, 7));
+    assert.equal(sink.forget([{ start: 10, end: 20 }]), false);
+    await sink.abort();
+    assert.equal(sizeOf((await readJournal(file))?.done ?? []), 0);
+  });
+
   it('puts chunks in their places in any order, and gives the file its name', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { LinepoolError } from '../../../src/core/errors.ts';
 import { type Span, span } from '../../../src/core/span.ts';
-import { Checks, PATIENCE_MS, SIGNATURE_MS } from '../../../src/download/integrity/checks.ts';
+import { BROKEN_OFF_MAX, Checks, PATIENCE_MS, SIGNATURE_MS } from '../../../src/download/integrity/checks.ts';
 import type { OwnProbe } from '../../../src/download/integrity/own-probe.ts';
 import { type SpanStatement, validatorHash } from '../../../src/lending/span-statement.ts';
 import type { Caught } from '../../../src/neighbours/trust.ts';
@@ -26,19 +26,15 @@ class Bench {
   readonly checks: Checks;
 
   constructor() {
-    const bench = this;
+    const otherVersions = (): number => this.otherVersions;
     const probe = {
       get otherVersions() {
-        return bench.otherVersions;
+        return otherVersions();
       },
       fetch: (part: Span, told: (sha256: string) => void) => {
         const one = { span: part, told };
-        bench.asked.push(one);
-        return {
-          [Symbol.dispose]: () => {
-            bench.asked.splice(bench.asked.indexOf(one), 1);
-          },
-        };
+        this.asked.push(one);
+        return { [Symbol.dispose]: () => void this.asked.splice(this.asked.indexOf(one), 1) };
       },
       [Symbol.dispose]: () => undefined,
     };
@@ -134,7 +130,7 @@ describe('checks', () => {
   });
 
   for (const [what, token, statement] of [
-    ['no signature', undefined, {}],
+    ['no signature', '', {}],
     ['a forged one', 'forged', {}],
     ['one under other bytes', sha(wrong), {}],
     ['one for another part', sha(right), { span: span(1, 100_001) }],
@@ -152,14 +148,30 @@ describe('checks', () => {
     });
   }
 
+  it('put up with a connection that is lost before the signature, but not over and over again', () => {
+    const bench = new Bench();
+    for (let i = 0; i <= BROKEN_OFF_MAX; i += 1) {
+      assert.ok(!bench.said.includes('unsigned n'), `after ${i}`);
+      bench.bring(right);
+      bench.answer();
+      bench.checks.over('n', 1, undefined);
+    }
+    assert.ok(bench.said.includes('unsigned n'));
+  });
+
   it('wait for a signature for a moment, and for samples for a while', () => {
     const bench = new Bench();
     bench.bring(right);
+    bench.answer();
     bench.checks.close();
+    assert.deepEqual(bench.said, []);
     bench.clock.advance(SIGNATURE_MS);
-    assert.deepEqual(bench.said, ['unsigned n']);
+    assert.deepEqual(bench.said, ['settled']);
+    bench.bring(right);
+    bench.checks.reopen();
+    bench.checks.close();
     bench.clock.advance(PATIENCE_MS);
-    assert.deepEqual(bench.said, ['unsigned n', 'span_unchecked']);
+    assert.deepEqual(bench.said, ['settled', 'span_unchecked']);
   });
 
   it('say that the file has changed when our own line has another version of it', () => {

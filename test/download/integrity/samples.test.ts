@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { lengthOf, overlaps, span } from '../../../src/core/span.ts';
 import { secretRandom } from '../../../src/download/integrity/guard.ts';
 import {

@@ -1,0 +1,80 @@
+/**
+ * A neighbour that alters what it fetches, with whole daemons: over https it can't, over http it is found out, what it
+ * brought is fetched again or the transfer fails, and nothing wrong is ever delivered as if it were all right.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LIES, openLiar, type Tried } from '../support/lying-lender.ts';
+
+const EACH = 2;
+
+describe('a neighbour that lies', () => {
+  it('is of no use over https, and does no harm', async () => {
+    await using liar = await openLiar({ tries: EACH * LIES.length });
+    for (let i = 0; i < EACH * LIES.length; i += 1) {
+      const tried = await liar.try('https', LIES[i % LIES.length] ?? 'all', i);
+      assert.deepEqual([tried.complete, tried.wrongBytes], [true, 0]);
+    }
+  });
+
+  it('never makes a file look complete that has a digest', async () => {
+    await using liar = await openLiar({ tries: EACH * LIES.length });
+    let caught = 0;
+    for (let i = 0; i < EACH * LIES.length; i += 1) {
+      const tried = await liar.try('digest', LIES[i % LIES.length] ?? 'all', i);
+      assert.ok(!tried.complete || tried.wrongBytes === 0, JSON.stringify(tried));
+      caught += tried.caught ? 1 : 0;
+    }
+    assert.ok(caught >= EACH * 2, 'those that altered bytes were found');
+  });
+
+  for (const way of ['sampled', 'get'] as const) {
+    it(`is caught by samples (${way}), with its own signature as the proof`, async () => {
+      await using liar = await openLiar({ tries: EACH * 2 });
+      const all: Tried[] = [];
+      for (let i = 0; i < EACH * 2; i += 1) {
+        const tried = await liar.try(way, i % 2 === 0 ? 'all' : 'span', i);
+        assert.ok(!tried.complete || tried.wrongBytes === 0, JSON.stringify(tried));
+        all.push(tried);
+      }
+      assert.ok(
+        all.some(({ caught, signed }) => caught && signed),
+        JSON.stringify(all),
+      );
+      assert.ok(all.every(({ caught, lies, wrongBytes }) => caught || lies === 0 || wrongBytes === 0));
+    });
+  }
+
+  it('that is honest after all is left in peace', async () => {
+    await using liar = await openLiar({ tries: 3 });
+    for (const [i, way] of (['sampled', 'digest', 'get'] as const).entries()) {
+      const tried = await liar.try(way, 'none', i);
+      assert.deepEqual([tried.complete, tried.wrongBytes, tried.caught], [true, 0, false]);
+      assert.ok(tried.broughtBytes > 100_000, JSON.stringify(tried));
+    }
+  });
+
+  it('of whom nothing is let but https brings nothing of http', async () => {
+    await using liar = await openLiar({ tries: 2, trust: ['default = "https-only"'] });
+    for (const way of ['sampled', 'get'] as const) {
+      const tried = await liar.try(way, 'all', 1);
+      assert.deepEqual([tried.complete, tried.wrongBytes, tried.lies, tried.broughtBytes], [true, 0, 0, 0]);
+    }
+  });
+
+  it('that is quarantined brings nothing until a person lifts it', async () => {
+    await using liar = await openLiar({ tries: 2 });
+    const desk = liar.borrower;
+    const first = await liar.try('sampled', 'all', 3);
+    assert.equal(first.caught, true, JSON.stringify(first));
+    const [neighbour] = desk.neighbours();
+    assert.ok(neighbour?.caught !== undefined);
+    assert.notEqual(neighbour.caught.brought, neighbour.caught.ours);
+    const kinds = desk.events.since(0).map(({ event }) => event.kind);
+    assert.ok(kinds.includes('neighbour_caught'));
+    const trusted = await desk.trust(neighbour.id, { trust: 'trusted' });
+    assert.ok(trusted.caught !== undefined, 'more trust does not lift it');
+    const lifted = await desk.trust(neighbour.id, { trust: 'checked', caught: 'lift' });
+    assert.equal(lifted.caught, undefined);
+  });
+});
