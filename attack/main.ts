@@ -2,11 +2,22 @@
  * `npm run attack`: composes the attacks that there are, and hands them to the command line. Nothing else.
  */
 
+import { alterDigest, alterHttps, alterSampling } from './alter.ts';
 import { AttackError } from './attack.ts';
 import { attackCommand } from './command.ts';
+import { ledgerExport, ledgerFile, ledgerKills, ledgerSize } from './ledger.ts';
 import { ssrf } from './ssrf.ts';
 
-const ATTACKS = [ssrf];
+const ATTACKS = [
+  alterHttps,
+  alterDigest,
+  alterSampling,
+  ssrf,
+  ledgerFile,
+  ledgerExport,
+  ledgerKills,
+  ledgerSize,
+];
 
 const interrupt = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {

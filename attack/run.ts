@@ -38,7 +38,7 @@ export async function runAttacks(attacks: readonly Attack[], options: RunOptions
       name: attack.name,
       ...figures,
       bar: attack.bar.says,
-      held: attack.bar.holds(figures),
+      held: attack.bar.holds(figures, tries),
       seconds: (performance.now() - begun) / 1000,
     };
     judged.push(one);

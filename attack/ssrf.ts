@@ -4,6 +4,7 @@
  * against a lender without its guard, to show that the trap would have caught it.
  */
 
+import { createHash } from 'node:crypto';
 import { systemClock } from '../src/core/clock.ts';
 import { parseAuthority, parseTarget } from '../src/core/target.ts';
 import { within } from '../src/demo/wait.ts';
@@ -15,8 +16,10 @@ import { type AttackedLender, startLender } from './ssrf/lender.ts';
 import { openTrap, type Trap } from './ssrf/trap.ts';
 
 const LEAST_CASES = 300;
-/** Of the corpus, so much at least must get through where nothing holds it, or the trap shows nothing. */
-const LEAST_CAUGHT = 150;
+/** Tried again where nothing holds them; so much of them at least must get through there, or the trap shows nothing. */
+const CONTROLS = 200;
+const LEAST_REACHED = 0.5;
+const QUICK_TRIES = 400;
 const TRY_MS = 15_000;
 
 /** Refusals that have nothing to do with the address: such a try tried nothing. */
@@ -37,20 +40,23 @@ export const ssrf: Attack = {
   bar: {
     says: `0 connections, at least ${LEAST_CASES} cases`,
     holds: ({ tries, wrong, values }) =>
-      tries >= LEAST_CASES && wrong === 0 && (values?.['reachable without the guard'] ?? 0) >= LEAST_CAUGHT,
+      tries >= LEAST_CASES && wrong === 0 && (values?.['reached without the guard'] ?? 0) >= LEAST_REACHED,
   },
-  quickTries: ALL.length,
+  quickTries: QUICK_TRIES,
   tries: ALL.length,
   run,
 };
 
-async function run({ signal, say }: Means): Promise<Figures> {
+async function run({ tries, seed, signal, say }: Means): Promise<Figures> {
   await using trap = await openTrap();
   const names = Object.assign({}, ...CORPUS.map((one) => one.names ?? {})) as NonNullable<Case['names']>;
   await using lender = await startLender({ names, trapPort: trap.port }, signal);
-  say(`${CORPUS.length} cases, ${ALL.length} tries, against a lender that is guarded`);
+  const chosen = shuffled(ALL, seed).slice(0, tries);
+  say(
+    `${chosen.length} of ${ALL.length} tries with ${CORPUS.length} cases, against a lender that is guarded`,
+  );
   const wrong: string[] = [];
-  for (const one of ALL) {
+  for (const one of chosen) {
     const before = trap.caught.length;
     const answers = await answersTo(one, lender, trap.port, signal);
     const caught = trap.caught.slice(before);
@@ -61,25 +67,39 @@ async function run({ signal, say }: Means): Promise<Figures> {
   }
   const { served } = trap;
   say('the same against one that is not');
-  const reachable = await withoutGuard(lender, trap, signal);
+  const reached = await withoutGuard(chosen.slice(0, CONTROLS), lender, trap, signal);
   return {
-    tries: ALL.length,
+    tries: chosen.length,
     wrong: wrong.length,
-    values: { cases: CORPUS.length, 'public connections': served, 'reachable without the guard': reachable },
+    values: { cases: CORPUS.length, 'public connections': served, 'reached without the guard': reached },
     examples: wrong,
   };
 }
 
-/** How many of the tries the trap catches when the lender takes every address for public. */
-async function withoutGuard(lender: AttackedLender, trap: Trap, signal: AbortSignal): Promise<number> {
+/** Which part of the tries the trap catches when the lender takes every address for public. */
+async function withoutGuard(
+  tries: readonly Try[],
+  lender: AttackedLender,
+  trap: Trap,
+  signal: AbortSignal,
+): Promise<number> {
   await lender.unguard();
   let reached = 0;
-  for (const one of ALL) {
+  for (const one of tries) {
     const before = trap.caught.length;
     await answersTo(one, lender, trap.port, signal);
     if (trap.caught.length > before) reached += 1;
   }
-  return reached;
+  return reached / tries.length;
+}
+
+/** In another order for each seed; the same for the same. */
+function shuffled<T>(list: readonly T[], seed: number): readonly T[] {
+  const keyed = list.map((item, i) => ({
+    item,
+    key: createHash('sha256').update(`${seed} ${i}`).digest('hex'),
+  }));
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ item }) => item);
 }
 
 const isMoot = (answer: string): boolean => MOOT.test(answer);

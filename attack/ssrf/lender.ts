@@ -64,6 +64,8 @@ export async function startLender(
       const text = await readFile(lender.configFile, 'utf8');
       await writeFile(lender.configFile, text.replace(GUARDED, UNGUARDED).replace(/^own_addresses.*$/m, ''));
       await lender.restart();
+      fetches.renew();
+      tunnels.renew();
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

@@ -22,6 +22,8 @@ export interface TurnedBorrower extends AsyncDisposable {
   connect(): Promise<RawPeer>;
   /** For `scheme://host:port`, signed by it. */
   lease(origin: string): Promise<string>;
+  /** Leases from now on are new ones: a lender that starts again takes none twice. */
+  renew(): void;
 }
 
 /** Pairs it as people do, ends its daemon, and takes its key. */
@@ -65,6 +67,7 @@ export async function turned(
       leases.set(origin, lease);
       return lease;
     },
+    renew: () => leases.clear(),
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
 }

@@ -1,0 +1,82 @@
+/**
+ * Neighbours that alter what they bring: a byte, a part, all parts, their length, or their heads. Each download is made with
+ * two whole daemons that were really paired, and an origin that is honest at home and lies at the end of the neighbour's line.
+ */
+import { LIES, type Lie, type Tried, tries, type Way } from '../test/support/lying-lender.ts';
+import { type Attack, type Figures, type Means, NEVER } from './attack.ts';
+
+/** A run says how far it is this often. */
+const SAY_EVERY = 50;
+const EXAMPLES = 5;
+
+interface Plan {
+  readonly way: Way;
+  readonly lies: readonly Lie[];
+  /** What must not come of a download. */
+  readonly isWrong: (tried: Tried) => boolean;
+}
+
+async function altered(
+  { way, lies, isWrong }: Plan,
+  { tries: asked, seed, signal, say }: Means,
+): Promise<Figures> {
+  let tried = 0;
+  let wrong = 0;
+  let lied = 0;
+  let caught = 0;
+  const examples: string[] = [];
+  await tries(asked, { way, lies, seed }, (one, lie) => {
+    signal.throwIfAborted();
+    tried += 1;
+    if (one.lies > 0) lied += 1;
+    if (one.caught) caught += 1;
+    if (isWrong(one)) {
+      wrong += 1;
+      const how = one.complete ? 'complete' : 'failed';
+      if (examples.length < EXAMPLES)
+        examples.push(`${lie}, seed ${seed + tried - 1}: ${one.wrongBytes} wrong bytes, ${how}`);
+    }
+    if (tried % SAY_EVERY === 0) say(`${tried} of ${asked}, ${wrong} wrong`);
+  });
+  return { tries: tried, wrong, values: { 'downloads that were lied in': lied, caught }, examples };
+}
+
+/** TLS ends in the borrower's own program: not one wrong byte may be taken. */
+export const alterHttps: Attack = {
+  name: 'alter-https',
+  says: 'a neighbour alters what its tunnels carry',
+  bar: NEVER,
+  quickTries: 5,
+  tries: 1_000,
+  run: (means) => altered({ way: 'https', lies: LIES, isWrong: ({ wrongBytes }) => wrongBytes > 0 }, means),
+};
+
+/** A bad body must never look complete. */
+export const alterDigest: Attack = {
+  name: 'alter-digest',
+  says: 'a neighbour alters http parts of a file whose digest the server gives',
+  bar: NEVER,
+  quickTries: 5,
+  tries: 1_000,
+  run: (means) =>
+    altered(
+      { way: 'digest', lies: LIES, isWrong: ({ complete, wrongBytes }) => complete && wrongBytes > 0 },
+      means,
+    ),
+};
+
+const CAUGHT_LEAST = 0.99;
+
+/** Nothing but samples over the own line: who alters whole parts is caught within the one download. */
+export const alterSampling: Attack = {
+  name: 'alter-sampling',
+  says: 'a neighbour alters whole http parts, and there is no digest',
+  bar: {
+    says: `caught in >= ${CAUGHT_LEAST * 100} % of downloads`,
+    holds: ({ tries, wrong }, asked) => tries >= asked && wrong <= tries * (1 - CAUGHT_LEAST),
+  },
+  quickTries: 5,
+  tries: 300,
+  run: (means) =>
+    altered({ way: 'sampled', lies: ['all'], isWrong: ({ lies, caught }) => lies > 0 && !caught }, means),
+};
