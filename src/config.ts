@@ -147,23 +147,11 @@ const SECTIONS = {
     min_saving: key(time, '200 ms', 'Pool only when it is expected to save at least this.'),
     window: key(poolWindow, '16 MiB', 'Reorder memory of all downloads together, a hard cap.'),
     download_window: key(size, '8 MiB', 'Reorder memory of one download, at most.'),
-    origin_connections: key(
-      z.int().min(2, 'must be from 2 to 256').max(256, 'must be from 2 to 256'),
-      24,
-      'Connections to one server that all pooled downloads have at once, over all lines.',
-    ),
-    origin_line_connections: key(
-      z.int().min(1, 'must be from 1 to 64').max(64, 'must be from 1 to 64'),
-      6,
-      'The same over one line.',
-    ),
+    origin_connections: key(z.int().min(2).max(256), 24, 'Connections of all downloads to one server.'),
+    origin_line_connections: key(z.int().min(1).max(64), 6, 'The same over one line.'),
     span_time: key(time, '300 ms', "Longest span, in time of its path's rate (adaptive)."),
     fixed_span: key(size, '1 MiB', 'Span size of the scheme "fixed".'),
-    stall_timeout: key(
-      time,
-      '400 ms',
-      'A path that brings nothing for this long, and its own round trips, loses its spans.',
-    ),
+    stall_timeout: key(time, '400 ms', 'A path silent for this long, and its round trips, loses its spans.'),
   }),
   line: z.strictObject({
     down: optionalKey(

@@ -4,6 +4,7 @@ import { it } from 'node:test';
 import type { Bytes } from '../../src/core/units.ts';
 import type { Household } from '../../src/demo/household.ts';
 import { plan, startDownload, startHouseholds, startOrigins, untilOffering } from '../support/household.ts';
+import { until } from '../support/until.ts';
 
 const SIZE = 6_000_000;
 
@@ -37,7 +38,7 @@ it('four at once each get about a quarter, and one that comes later its part', a
   for (const { fetched } of downloads) await fetched;
   const [first, second] = [SIZE + 10, SIZE + 11];
   const before = startDownload(a, here.ports.http, first);
-  await before.untilBrought('B', 500_000);
+  await until('it is under way', async () => ((await brought(a, [first]))[0] ?? 0) > 500_000);
   const [had = 0] = await brought(a, [first]);
   const late = startDownload(a, here.ports.http, second);
   await before.fetched;
