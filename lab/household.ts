@@ -141,6 +141,7 @@ scheme = "${scheme}"
 default = "checked"
 [line]
 down = "${Math.round(this.#down)} B/s"
+probe = "none"
 [lend]
 share_percent = 100
 # The origin's address is one for measurements, and exists here only.

@@ -72,6 +72,9 @@ function isListenAddress(text: string): boolean {
   return (isIPv6(six ?? '') || isIPv4(four ?? '')) && !text.includes('%') && Number(at) <= 65_535;
 }
 
+const PROBE_SAYS = 'must be "auto", "none", or an IP address and a port, such as "192.0.2.53:53"';
+const isProbe = (text: string): boolean => isListenAddress(text) && !text.endsWith(':0');
+
 /** As others are to call it: a name or an address, and a port that is not 0. */
 function isAuthority(text: string): boolean {
   try {
@@ -168,6 +171,11 @@ const SECTIONS = {
       z.string().min(1).max(15),
       'auto',
       'Whose counters show what the household uses: a name; "auto": that of the default route; "none": none.',
+    ),
+    probe: key(
+      z.string().refine((text) => text === 'auto' || text === 'none' || isProbe(text), PROBE_SAYS),
+      'auto',
+      'Who is asked, by small UDP questions, how long the line takes; "auto": the name server; "none": nobody.',
     ),
     connect_timeout: key(time, '10 s', 'How long to wait for a connection to an origin.'),
     response_timeout: key(time, '60 s', 'How long an origin may be silent before and within a response.'),

@@ -33,9 +33,11 @@ import { Register } from './download/register.ts';
 import { WindowBudget } from './download/window.ts';
 import { LEDGER_FILE } from './ledger/entry.ts';
 import { Ledger } from './ledger/ledger.ts';
+import { Configured } from './lending/configured.ts';
+import { DelayProbe, probed } from './lending/delay-probe.ts';
+import { DelayWatch } from './lending/delay-watch.ts';
 import { LeaseSigner } from './lending/lease-signer.ts';
 import { Lender } from './lending/lender.ts';
-import { Configured } from './lending/configured.ts';
 import { LineWatch } from './lending/line-watch.ts';
 import { ReceiptWriter } from './lending/receipt-writer.ts';
 import type { LendSettings } from './lending/settings.ts';
@@ -169,6 +171,9 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   let desk: HouseholdDesk | undefined;
   let reached: Pick<Neighbourhood, 'reachedAt'> | undefined;
   const watch = new LineWatch({ interface: config.line.interface, clock });
+  const delay = new DelayWatch(clock);
+  const asked = probed(config.line.probe);
+  if (asked !== undefined) delay.begin(owned.use(new DelayProbe(asked, clock, (ms) => delay.answered(ms))));
   const steward = owned.use(
     await Steward.open(
       {
@@ -183,6 +188,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         lender,
         usage: owned.use(await UsageBook.open(stateDir, clock, events)),
         watch,
+        delay,
         linkedAt: () => reached?.reachedAt() ?? new Set(),
         ownBytes: () => desk?.ownBytes() ?? 0,
         lentUs: (id) => desk?.borrowedFrom(id) ?? 0,

@@ -2,7 +2,13 @@
  * Showing what is lent: the daemon's answer, as lines that people read. Pure.
  */
 import type { Lending } from '../control/schema.ts';
-import { type BytesPerSecond, formatBytes, formatRate, type Milliseconds } from '../core/units.ts';
+import {
+  type BytesPerSecond,
+  formatBytes,
+  formatDuration,
+  formatRate,
+  type Milliseconds,
+} from '../core/units.ts';
 import { pairs, table } from './table.ts';
 
 export function showLending(lending: Lending): string[] {
@@ -15,6 +21,14 @@ export function showLending(lending: Lending): string[] {
       ['Line', lineText(line)],
       ['Household', `${both(line.own, 'not known')} now`],
       ['Measured', measuredText(line)],
+      ...(line.delay === undefined
+        ? []
+        : [
+            [
+              'Answers in',
+              `${formatDuration(line.delay.ms)}, usually ${formatDuration(line.delay.usualMs)}`,
+            ] as const,
+          ]),
       ['Carried', `${formatBytes(usage.dayBytes)} today, ${formatBytes(usage.monthBytes)} this month`],
       ['Paused', pauseText(lending.pause)],
     ]),

@@ -57,6 +57,7 @@ export function shownLending(
         up: lineConfigured.up === undefined && capacity.up !== undefined,
       },
       own: finite(own),
+      ...(now.delay === undefined ? {} : { delay: { ...now.delay } }),
     },
     neighbours: neighbours.map(({ id, name }) => {
       const used = usage.of(id);

@@ -186,6 +186,8 @@ export const Lending = z.object({
     learned: z.object({ down: z.boolean(), up: z.boolean() }),
     /** What the household uses of it now; missing while it can't be told. */
     own: perDirection,
+    /** How long it takes to answer, usually and now, and how much is lent because of it; missing while nobody answers. */
+    delay: z.object({ ms: milliseconds, usualMs: milliseconds, factor: z.number() }).optional(),
   }),
   neighbours: z.array(
     z.object({

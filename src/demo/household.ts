@@ -179,7 +179,7 @@ function householdConfig({ name, down, lineHost, ports, config }: HouseholdOptio
     // The line of a new neighbour carries nothing of http; here http is to be seen.
     trust: ['default = "checked"'],
     // The lines of these households are no interface of this machine.
-    line: [`down = "${Math.round(down)} B/s"`, 'interface = "none"'],
+    line: [`down = "${Math.round(down)} B/s"`, 'interface = "none"', 'probe = "none"'],
     lend: [
       'share_percent = 100',
       `ports = [${ports.http}, ${ports.https}]`,

@@ -48,6 +48,8 @@ export type ShareReason =
   | 'line_unknown'
   /** The household wants its line. */
   | 'household'
+  /** The line answers later than usual. */
+  | 'delay'
   /** The line's counters can't be read or trusted at the moment. */
   | 'unmeasured';
 

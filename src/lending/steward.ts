@@ -14,9 +14,10 @@ import type { ErrorCode } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { reciprocity } from './deal.ts';
+import type { Delay, DelayWatch } from './delay-watch.ts';
 import { sameDestinations } from './destinations.ts';
 import type { Lender } from './lender.ts';
-import type { Lent } from './lent.ts';
+import { type Lent, lentOf } from './lent.ts';
 import type { LineWatch } from './line-watch.ts';
 import { capacityOf, type LineFault, type Measured, type MeterState, meterStep, NEW_METER } from './meter.ts';
 import { readOverrides, writeOverrides } from './overrides.ts';
@@ -36,7 +37,7 @@ import {
   policyOf,
   settingsOf,
 } from './settings.ts';
-import { NEW_SHARE, type ShareReason, type ShareState, shareStep } from './share.ts';
+import { CHATTER, NEW_SHARE, type ShareState, shareStep } from './share.ts';
 import type { UsageBook } from './usage.ts';
 
 /** How often it looks while somebody borrows. */
@@ -75,6 +76,8 @@ export interface StewardRooms {
   readonly lender: Lender;
   readonly usage: UsageBook;
   readonly watch: LineWatch;
+  /** The second sign; default none. */
+  readonly delay?: DelayWatch;
   /** Addresses of this machine at which neighbours are connected. */
   readonly linkedAt: () => ReadonlySet<string>;
   /** What the daemon itself fetched for the household since the start. */
@@ -95,6 +98,8 @@ export interface LendNow {
   readonly lent: Lent;
   readonly measured: Measured;
   readonly capacity: Directions<BytesPerSecond | undefined>;
+  /** Undefined while there is no such sign. */
+  readonly delay: Delay | undefined;
   /** Of the line, what was configured. */
   readonly lineConfigured: Directions<BytesPerSecond | undefined>;
   readonly usage: Usage;
@@ -157,6 +162,7 @@ export class Steward implements AsyncDisposable {
       overrides: this.#overrides,
       policy: this.#policy,
       measured: this.#meter.measured,
+      delay: this.#rooms.delay?.now,
       lineConfigured: this.#options.line,
       usage: usage.at(clock.wall()),
       interfaces: watch.interfaces,
@@ -249,6 +255,11 @@ export class Steward implements AsyncDisposable {
     );
     const { measured } = this.#meter;
     if (measured.kind === 'fault') this.#warn('line_unmeasured', FAULTS[measured.fault]);
+    this.#rooms.delay?.look({
+      isLent: lender.isActive,
+      isOwn: isUsed(measured, this.#now.capacity),
+      hasCounters: measured.kind === 'rates' && measured.from === 'counters',
+    });
     this.#now = this.#decide();
     this.#schedule();
     lender.setLent(this.#now.lent);
@@ -278,12 +289,20 @@ export class Steward implements AsyncDisposable {
     const allowance = allowanceOf(this.#policy, { wall, doubtful, usage: usage.at(wall) });
     const capacity = capacityOf(this.#options.line, this.#meter);
     const may = lendable(allowance, capacity);
+    const { delay } = this.#rooms;
+    const part = (rate: BytesPerSecond): BytesPerSecond =>
+      delay === undefined || delay.factor >= 1 ? rate : delay.factor > 0 ? rate * delay.factor : 0;
     const own = ownOf(this.#meter.measured);
     this.#share = shareStep(this.#share, clock.now(), {
-      down: { line: capacity.down, own: own.down, lendable: may.down },
-      up: { line: capacity.up, own: own.up, lendable: may.up },
+      down: { line: capacity.down, own: own.down, lendable: part(may.down) },
+      up: { line: capacity.up, own: own.up, lendable: part(may.up) },
     });
-    const lent = lentOf(this.#share, allowance, { may, capacity }, this.#weighed(allowance));
+    const lent = lentOf(
+      this.#share,
+      allowance,
+      { may, capacity, delay: delay?.now },
+      this.#weighed(allowance),
+    );
     return { allowance, capacity, lendable: may, lent };
   }
 
@@ -338,6 +357,11 @@ export class Steward implements AsyncDisposable {
   }
 }
 
+/** More than chatter is the household's. */
+const isUsed = (measured: Measured, { down, up }: Directions<BytesPerSecond | undefined>): boolean =>
+  measured.kind === 'rates' &&
+  (measured.own.down > (down ?? 0) * CHATTER || measured.own.up > (up ?? 0) * CHATTER);
+
 function ownOf(measured: Measured): Directions<BytesPerSecond | undefined> {
   switch (measured.kind) {
     case 'rates':
@@ -352,35 +376,4 @@ function ownOf(measured: Measured): Directions<BytesPerSecond | undefined> {
     default:
       return measured satisfies never;
   }
-}
-
-function lentOf(
-  share: ShareState,
-  allowance: Allowance,
-  {
-    may,
-    capacity,
-  }: {
-    readonly may: Directions<BytesPerSecond>;
-    readonly capacity: Directions<BytesPerSecond | undefined>;
-  },
-  terms: Lent['terms'],
-): Lent {
-  const because = (reason: ShareReason, words: string): Lent => ({
-    rate: share.lent,
-    reason,
-    words,
-    terms,
-  });
-  if (allowance.factor <= 0) return because(allowance.reason, allowance.words);
-  if (may.down <= 0 || may.up <= 0) {
-    if (capacity.down !== undefined) return because('off', 'the ceilings, and what is kept, leave nothing');
-    return because(
-      'line_unknown',
-      'what the line carries is not known: set line.down, or lend.rate without lend.keep',
-    );
-  }
-  if (share.unmeasured) return because('unmeasured', 'the line can not be measured at the moment');
-  if (share.yielding) return because('household', 'the household wants its line');
-  return because(allowance.reason, allowance.words);
 }

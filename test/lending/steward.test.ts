@@ -3,6 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { FACTOR_LEAST } from '../../src/lending/delay.ts';
+import { DelayWatch } from '../../src/lending/delay-watch.ts';
 import { LineWatch } from '../../src/lending/line-watch.ts';
 import type { Overrides } from '../../src/lending/settings.ts';
 import { UNMEASURED } from '../../src/lending/share.ts';
@@ -44,7 +46,11 @@ interface Kept extends AsyncDisposable {
 }
 
 async function keep(
-  options: { readonly clock?: FakeClock; readonly configured?: Partial<typeof CONFIGURED> } = {},
+  options: {
+    readonly clock?: FakeClock;
+    readonly configured?: Partial<typeof CONFIGURED>;
+    readonly delay?: DelayWatch;
+  } = {},
 ): Promise<Kept> {
   await using owned = new AsyncDisposableStack();
   const clock = options.clock ?? new FakeClock(new Date(2026, 2, 10, 12).getTime());
@@ -66,6 +72,7 @@ async function keep(
         lender,
         usage: owned.use(await UsageBook.open(dir, clock, events)),
         watch,
+        ...(options.delay === undefined ? {} : { delay: options.delay }),
         linkedAt: () => new Set(),
         ownBytes: () => 0,
         lentUs: () => 0,
@@ -120,6 +127,25 @@ test('while somebody borrows it looks often, and cuts when the household wants t
   }
   assert.ok(looks * LOOK_LENT_MS <= 300, `yielded after ${looks} looks`);
   await peer.ended;
+});
+
+test('a line that answers late is lent less of, says so, and is lent again', async () => {
+  const clock = new FakeClock(new Date(2026, 2, 10, 12).getTime());
+  const delay = new DelayWatch(clock);
+  let ms = 20;
+  delay.begin({ ask: () => delay.answered(ms) });
+  await using kept = await keep({ clock, delay });
+  clock.advance(4 * LOOK_IDLE_MS);
+  assert.equal(kept.offered(), LINE / 2);
+  ms = 200;
+  clock.advance(90_000 + 30 * LOOK_IDLE_MS);
+  assert.equal(kept.offered(), (LINE / 2) * FACTOR_LEAST);
+  assert.equal(kept.steward.now.lent.reason, 'delay');
+  assert.match(kept.steward.now.lent.words, /^the line answers in 200 ms, usually in /);
+  ms = 20;
+  clock.advance(15 * LOOK_IDLE_MS);
+  assert.equal(kept.offered(), LINE / 2);
+  assert.equal(kept.steward.now.lent.reason, 'lending');
 });
 
 test('a change holds at once and after a restart; what can not be changes nothing', async () => {
