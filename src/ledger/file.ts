@@ -25,8 +25,6 @@ const OWNER_ONLY = 0o600;
 const PAGE_BYTES: Bytes = 4096;
 /** Of the daemon's memory: the end of the chain is what it reads. */
 const CACHE_KIB = 256;
-/** Rows that are read at once. */
-const BATCH_ROWS = 512;
 
 /** Kinds of which there are few, found without reading the others; a query uses the index when it says the same. */
 const RARE = `kind IN (${(['begin', 'self', 'party', 'pruned'] as const).map(kindNumber).join(', ')})`;
@@ -203,11 +201,17 @@ export class LedgerFile implements Disposable, References {
     this.#statement('INSERT OR REPLACE INTO head (one, token) VALUES (1, ?)').run(token);
   }
 
-  /** In order, after that number, at most `most`. Never by an index, so that a damaged one changes nothing. */
-  rows(after: number, most: number = BATCH_ROWS): Row[] {
-    const cells = this.#statement(
-      `SELECT ${COLUMNS} FROM entries NOT INDEXED WHERE seq > ? ORDER BY seq LIMIT ?`,
-    ).all(after, most) as unknown as Cells[];
+  /** All of them in order, read one after the other. Never by an index, so that a damaged one changes nothing. */
+  *all(): Generator<Row> {
+    const cells = this.#statement(`SELECT ${COLUMNS} FROM entries NOT INDEXED ORDER BY seq`).iterate();
+    for (const one of cells) yield rowOf(one as unknown as Cells);
+  }
+
+  /** The first `most`, in order. */
+  first(most: number): Row[] {
+    const cells = this.#statement(`SELECT ${COLUMNS} FROM entries ORDER BY seq LIMIT ?`).all(
+      most,
+    ) as unknown as Cells[];
     return cells.map(rowOf);
   }
 

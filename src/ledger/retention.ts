@@ -24,7 +24,7 @@ export function prune(file: LedgerFile, before: Milliseconds): Omit<ContentOf<'p
   if (last === undefined) return undefined;
   const young = file.firstSince(before, from) ?? last.seq + 1;
   // What stayed before `from` last time may be over by now; the rest of the bound is for what comes after.
-  const rows = file.rows(0, PRUNED_AT_ONCE).filter(({ seq }) => seq < young);
+  const rows = file.first(PRUNED_AT_ONCE).filter(({ seq }) => seq < young);
   const through = rows.at(-1);
   if (through === undefined || through.seq < from) return undefined;
   const goes = new Set(rows.filter((row) => isOver(file, row, through.seq)).map(({ seq }) => seq));

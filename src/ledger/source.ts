@@ -16,6 +16,9 @@ export interface Claimed {
   readonly neighbours: ReadonlyMap<string, string>;
 }
 
+/** Items that are handed on at once. */
+const BATCH_ITEMS = 512;
+
 export interface Source extends AsyncDisposable {
   /** What an export says of itself beside its entries, to be compared with them. */
   readonly claimed?: Claimed;
@@ -103,19 +106,19 @@ class Seen implements References {
 // oxlint-disable-next-line require-await
 export async function* itemsOf(file: LedgerFile): AsyncGenerator<readonly Item[]> {
   const seen = new Seen();
-  let after = Number.MIN_SAFE_INTEGER;
-  for (;;) {
-    let rows: Row[];
-    try {
-      rows = file.rows(after);
-    } catch (error) {
-      const why = `the file can not be read from here on (${(error as Error).message})`;
-      yield [{ kind: 'unreadable', seq: Math.max(1, after + 1), why }];
-      return;
+  let batch: Item[] = [];
+  let last = 0;
+  try {
+    for (const row of file.all()) {
+      last = row.seq;
+      batch.push(seen.read(row));
+      if (batch.length < BATCH_ITEMS) continue;
+      yield batch;
+      batch = [];
     }
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    after = last.seq;
-    yield rows.map((row) => seen.read(row));
+  } catch (error) {
+    const why = `the file can not be read from here on (${(error as Error).message})`;
+    batch.push({ kind: 'unreadable', seq: last + 1, why });
   }
+  yield batch;
 }
