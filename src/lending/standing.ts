@@ -6,7 +6,7 @@
  *                   └──nothing is under way, and still no receipt──► lost ──time──► forgiven
  *
  * Bytes are lost without anybody's fault: what lay in the kernel when a connection was reset arrived nowhere. So some are
- * forgiven, more to who has signed for much. Who never signs gets one step, and then one step in ten minutes.
+ * forgiven, more to who has signed for much. Who never signs gets one step, and then half a step in five minutes.
  */
 import { type Bytes, MIB, type Milliseconds } from '../core/units.ts';
 
@@ -18,6 +18,8 @@ export const STEPS_MAX = 8;
 const TRUST_OF_SIGNED = 0.5;
 /** A step that was never signed for is forgiven in this time. */
 export const FORGIVEN_STEP_MS: Milliseconds = 10 * 60_000;
+/** Of a step, so much must be left for another lease: with less, little would be carried under it before it is held. */
+const LEAST_ROOM = 0.5;
 /** Of what is signed, so much of what was lost is forgiven. */
 const FORGIVEN_OF_SIGNED = 0.125;
 
@@ -45,7 +47,7 @@ export class Standing {
 
   /** True when it gets no other lease, because it did not sign for those before. */
   isShutOut(now: Milliseconds): boolean {
-    return this.#stillLost(now) >= this.#allowance();
+    return this.#allowance() - this.#stillLost(now) < this.#step * LEAST_ROOM;
   }
 
   carried(bytes: Bytes): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FORGIVEN_STEP_MS, RECEIPT_STEP, STEPS_MAX, Standing } from '../../src/lending/standing.ts';
 
-test('who never signs gets one step, and another when ten minutes have forgiven the first', () => {
+test('who never signs gets one step, and half a one when five minutes have forgiven as much', () => {
   const standing = new Standing(RECEIPT_STEP);
   assert.equal(standing.room(0), RECEIPT_STEP);
   standing.carried(RECEIPT_STEP);
@@ -11,6 +11,7 @@ test('who never signs gets one step, and another when ten minutes have forgiven 
   standing.lose(RECEIPT_STEP, 0);
   assert.equal(standing.room(0), 0);
   assert.equal(standing.isShutOut(0), true);
+  assert.equal(standing.isShutOut(FORGIVEN_STEP_MS / 2 - 1), true);
   assert.equal(standing.isShutOut(FORGIVEN_STEP_MS / 2), false);
   assert.equal(standing.room(FORGIVEN_STEP_MS / 2), RECEIPT_STEP / 2);
   assert.equal(standing.room(FORGIVEN_STEP_MS), RECEIPT_STEP);
