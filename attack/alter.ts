@@ -8,6 +8,7 @@ import { type Attack, type Figures, type Means, NEVER } from './attack.ts';
 /** A run says how far it is this often. */
 const SAY_EVERY = 50;
 const EXAMPLES = 5;
+const LIED_IN = 'downloads that were lied in';
 
 interface Plan {
   readonly way: Way;
@@ -38,7 +39,7 @@ async function altered(
     }
     if (tried % SAY_EVERY === 0) say(`${tried} of ${asked}, ${wrong} wrong`);
   });
-  return { tries: tried, wrong, values: { 'downloads that were lied in': lied, caught }, examples };
+  return { tries: tried, wrong, values: { [LIED_IN]: lied, caught }, examples };
 }
 
 /** TLS ends in the borrower's own program: not one wrong byte may be taken. */
@@ -67,16 +68,20 @@ export const alterDigest: Attack = {
 
 const CAUGHT_LEAST = 0.99;
 
+/** Where what was altered was given up before it was used, there is nothing to catch. */
+const gotAway = ({ lies, caught, complete, wrongBytes }: Tried): boolean =>
+  wrongBytes > 0 ? complete || !caught : lies > 0 && !caught && !complete;
+
 /** Nothing but samples over the own line: who alters whole parts is caught within the one download. */
 export const alterSampling: Attack = {
   name: 'alter-sampling',
   says: 'a neighbour alters whole http parts, and there is no digest',
   bar: {
     says: `caught in >= ${CAUGHT_LEAST * 100} % of downloads`,
-    holds: ({ tries, wrong }, asked) => tries >= asked && wrong <= tries * (1 - CAUGHT_LEAST),
+    holds: ({ tries, wrong, values = {} }, asked) =>
+      tries >= asked && wrong <= (values[LIED_IN] ?? 0) * (1 - CAUGHT_LEAST),
   },
   quickTries: 5,
   tries: 300,
-  run: (means) =>
-    altered({ way: 'sampled', lies: ['all'], isWrong: ({ lies, caught }) => lies > 0 && !caught }, means),
+  run: (means) => altered({ way: 'sampled', lies: ['span', 'all'], isWrong: gotAway }, means),
 };
