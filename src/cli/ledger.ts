@@ -8,7 +8,7 @@ import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import { type Milliseconds, parseDuration } from '../core/units.ts';
 import { balance as balanceOf } from '../ledger/balance.ts';
-import { LEDGER_FILE } from '../ledger/entry.ts';
+import { type Entry, LEDGER_FILE } from '../ledger/entry.ts';
 import { explain as explainFrom } from '../ledger/explain.ts';
 import { exportLines } from '../ledger/export.ts';
 import { openSource, readEntries, type Source } from '../ledger/source.ts';
@@ -48,6 +48,9 @@ type Print = (line: string) => void;
 /** Most entries that `show` holds. */
 const SHOWN_MAX = 100_000;
 
+/** So many more are held before the older ones are let go. */
+const KEPT_MORE = 10_000;
+
 const fileOf = (flags: LedgerFlags): string => flags.file ?? join(stateDirOf(flags), LEDGER_FILE);
 const sourceOf = (flags: LedgerFlags): Promise<Source> => openSource(fileOf(flags));
 
@@ -62,19 +65,26 @@ export async function show(flags: ShowFlags, print: Print, clock: Clock): Promis
   const names = await Names.of(stateDirOf(flags));
   const neighbour = flags.neighbour === undefined ? undefined : names.idOf(flags.neighbour);
   await using source = await sourceOf(flags);
-  using shown = progress(clock, 'read');
-  let kept: Shown[] = [];
-  for await (const { seq, at, content, terms } of readEntries(source)) {
-    shown.at(seq);
-    if (at < since || (neighbour !== undefined && neighbour !== neighbourOf(content))) continue;
-    kept.push({ seq, at, content, terms });
-    if (kept.length > SHOWN_MAX * 2) kept = kept.slice(-SHOWN_MAX);
-  }
-  const entries = kept.slice(-Number(flags.last));
-  shown[Symbol.dispose]();
+  const most = Number(flags.last);
+  const wanted = ({ at, content }: Entry): boolean =>
+    at >= since && (neighbour === undefined || neighbour === neighbourOf(content));
+  const isAny = since === 0 && neighbour === undefined;
+  const entries = (isAny ? source.last?.(most) : undefined) ?? (await lastOf(source, most, wanted, clock));
   if (flags.json === true) {
     print(JSON.stringify({ entries: entries.map(({ seq, at, content }) => ({ seq, at, ...content })) }));
   } else for (const line of showEntries(entries, names)) print(line);
+}
+
+/** The last `most` of those that are wanted. */
+async function lastOf(source: Source, most: number, wanted: (entry: Entry) => boolean, clock: Clock) {
+  using shown = progress(clock, 'read');
+  let kept: Shown[] = [];
+  for await (const entry of readEntries(source)) {
+    shown.at(entry.seq);
+    if (wanted(entry)) kept.push(entry);
+    if (kept.length > most + KEPT_MORE) kept = kept.slice(-most);
+  }
+  return kept.slice(-most);
 }
 
 const neighbourOf = (content: object): unknown => ('neighbour' in content ? content.neighbour : undefined);

@@ -26,6 +26,8 @@ export interface Source extends AsyncDisposable {
   readonly prunedThrough: number;
   /** In order; to be read once. */
   items(): AsyncIterable<readonly Item[]>;
+  /** The last so many entries, without the others being read; only a file can do that. */
+  last?(most: number): readonly ReadEntry[];
   /** The signed head, known when the items have been read. */
   head(): string | undefined;
   /** What is wrong with the file itself, beside its entries; looked for when they have been read. */
@@ -48,6 +50,7 @@ export function openFile(path: string): Source {
     return {
       prunedThrough: file.prunedThrough(),
       items: () => itemsOf(file),
+      last: (most) => lastOf(file, most),
       head: () => head,
       fault: () => file.fault(),
       [Symbol.asyncDispose]: async () => file[Symbol.dispose](),
@@ -68,6 +71,17 @@ export async function* readEntries(source: Source): AsyncGenerator<ReadEntry> {
     }
   }
 }
+
+function lastOf(file: LedgerFile, most: number): readonly ReadEntry[] {
+  return file.tail(most).flatMap((row) => {
+    if (row.kind === PRUNED_ROW) return [];
+    const entry = unpack(row, file);
+    if (entry !== undefined) return entry;
+    throw new LinepoolError('ledger_wrong', `Entry ${row.seq}: ${UNREADABLE}.`);
+  });
+}
+
+const UNREADABLE = 'it is not in a form that an entry has';
 
 /** What rows refer to, gathered from the rows before. */
 class Seen implements References {
@@ -91,7 +105,7 @@ class Seen implements References {
     const { seq } = row;
     if (row.kind === PRUNED_ROW) return { kind: 'gap', seq, hash: row.hash };
     const entry = unpack(row, this);
-    if (entry === undefined) return { kind: 'unreadable', seq, why: 'it is not in a form that an entry has' };
+    if (entry === undefined) return { kind: 'unreadable', seq, why: UNREADABLE };
     const { content, terms } = entry;
     if (content.kind === 'party') this.#parties.set(seq, content.neighbour);
     else if (content.kind === 'begin' || content.kind === 'self') this.#household = content.household;
