@@ -7,11 +7,14 @@ import { AttackError } from './attack.ts';
 import { attackCommand } from './command.ts';
 import { ledgerExport, ledgerFile, ledgerKills, ledgerSize } from './ledger.ts';
 import { ssrf } from './ssrf.ts';
+import { leases, receipts } from './tokens.ts';
 
 const ATTACKS = [
   alterHttps,
   alterDigest,
   alterSampling,
+  leases,
+  receipts,
   ssrf,
   ledgerFile,
   ledgerExport,
