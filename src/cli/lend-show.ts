@@ -17,6 +17,9 @@ export function showLending(lending: Lending): string[] {
   const lines = [
     ...pairs([
       ['Lent', `at most ${formatRate(lending.bytesPerSecond)}${words === '' ? '' : ` (${words}${until})`}`],
+      ...(lending.upBytesPerSecond === undefined
+        ? []
+        : [['Lent up', `at most ${formatRate(lending.upBytesPerSecond)}`] as const]),
       ['Allowed', both(lending.allowed, 'not bounded')],
       ['Line', lineText(line)],
       ['Household', `${both(line.own, 'not known')} now`],

@@ -13,6 +13,7 @@
  */
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { KIB, MIB } from '../core/units.ts';
+import { NEW_SIGHT, type Sight, sightStep } from './blind.ts';
 import { type Counters, counted } from './counters.ts';
 import type { Directions } from './policy.ts';
 
@@ -69,7 +70,9 @@ export type LineFault =
   /** Other interfaces than before. */
   | 'interface_changed'
   /** A counter jumped, or began anew. */
-  | 'counters_jumped';
+  | 'counters_jumped'
+  /** They do not show what is lent: it comes over another interface. */
+  | 'counters_blind';
 
 export type Measured =
   /** Not two readings yet. */
@@ -93,6 +96,7 @@ export interface MeterState {
   /** What the line was seen to carry; 0 while nothing is known. */
   readonly learned: Directions<BytesPerSecond>;
   readonly learnedAt: Milliseconds;
+  readonly sight: Sight;
 }
 
 const NONE: Directions<number> = { down: 0, up: 0 };
@@ -104,6 +108,7 @@ export const NEW_METER: MeterState = {
   learning: undefined,
   learned: NONE,
   learnedAt: 0,
+  sight: NEW_SIGHT,
 };
 
 /** The meter after that reading. One that comes too soon after the one before changes nothing. */
@@ -137,10 +142,12 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
   if (reading.interfaces.size === 0) return fault('no_route');
   if (since.interfaces === undefined || !sameNames(since.interfaces, reading.interfaces)) {
     // Another line: what was learnt of the one before is not true of it.
-    return { ...fault('interface_changed'), learned: NONE };
+    return { ...fault('interface_changed'), learned: NONE, sight: NEW_SIGHT };
   }
   const bytes = carried(since.interfaces, reading.interfaces, elapsed);
   if (bytes === undefined) return fault('counters_jumped');
+  const sight = sightStep(state.sight, lent.down, bytes.down);
+  if (sight.isBlind) return { ...fault('counters_blind'), sight };
   const forwarded = forwardedBetween(since.inside, reading.inside, elapsed);
   // Up, what may wait is that of what does go up: little is sent for borrowers, mostly.
   const rates = {
@@ -161,7 +168,7 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
   const own = { down: Math.max(perSecond(down.own), perSecond(ownBytes)), up: perSecond(up.own) };
   const total = { down: perSecond(bytes.down), up: perSecond(bytes.up) };
   const measured: Measured = { kind: 'rates', from: 'counters', total, own };
-  return learnt({ ...began, ahead: { down: down.ahead, up: up.ahead }, measured }, state, {
+  return learnt({ ...began, sight, ahead: { down: down.ahead, up: up.ahead }, measured }, state, {
     at: reading.at,
     bytes,
     elapsed,

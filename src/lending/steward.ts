@@ -59,6 +59,7 @@ const FAULTS: Readonly<Record<LineFault, string>> = {
   interface_changed:
     'Another interface leads to the Internet than before; what was learnt of the line is forgotten.',
   counters_jumped: 'The counters of the interface jumped.',
+  counters_blind: 'The counters of the interface do not show what is lent: it goes over another one.',
 };
 
 export interface StewardOptions {

@@ -225,6 +225,18 @@ test('a reading that can not be right says so, and the next goes on from it', ()
   assert.deepEqual(line.state.measured, { kind: 'fault', fault: 'no_route' });
 });
 
+test('counters that do not show what is lent are not gone by, until they do', () => {
+  const line = new Line();
+  for (let i = 0; i < 20; i += 1) line.step(0, 5_000_000, { ms: 1_000 });
+  assert.equal(line.state.measured.kind, 'rates');
+  for (let i = 0; i < 20; i += 1) line.step(0, 5_000_000, { ms: 1_000, arrived: 0 });
+  assert.deepEqual(line.state.measured, { kind: 'fault', fault: 'counters_blind' });
+  line.step(0, 0, { ms: 1_000 });
+  assert.equal(line.state.measured.kind, 'fault');
+  for (let i = 0; i < 20; i += 1) line.step(0, 5_000_000, { ms: 1_000 });
+  assert.equal(line.state.measured.kind, 'rates');
+});
+
 test('without counters it goes by what the daemon itself fetches', () => {
   const line = new Line();
   line.state = NEW_METER;

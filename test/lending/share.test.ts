@@ -181,6 +181,15 @@ test('it settles under steady input, and is never stuck under what the household
       for (const each of steps) sharing.step(each.own === undefined ? undefined : each.own * LINE);
       const settled = sharing.run(HOLD_MS + 1_000 + RAMP_MS, own * LINE);
       for (let i = 0; i < 50; i += 1) assert.equal(sharing.step(own * LINE), settled);
+      // The way up comes to rest by itself, whatever comes down meanwhile.
+      const up = { line: LINE / 10, own: (own * LINE) / 10, lendable: LINE / 10 };
+      sharing.run(HOLD_MS + 1_000 + RAMP_MS, 0, { up });
+      const settledUp = sharing.state.lent.up;
+      for (let i = 0; i < 50; i += 1) {
+        sharing.step(0, { up });
+        assert.equal(sharing.state.lent.up, settledUp);
+      }
+      assert.ok(settledUp <= (LINE / 10) * (1 - (own > CHATTER ? own : 0)));
       if (own <= 0.7) assert.ok(settled >= LINE * (0.94 - own * 1.25) * 0.95);
     }),
   );
