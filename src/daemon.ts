@@ -344,6 +344,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     budget,
     proxy,
     gateway,
+    receipts: leases,
     controlAddress: () => controlAddress,
     stop: (reason) => {
       events.report({ kind: 'daemon_stopping', reason });

@@ -12,6 +12,7 @@ import type { LineView } from '../download/line-view.ts';
 import type { Register } from '../download/register.ts';
 import type { WindowBudget } from '../download/window.ts';
 import type { Lender } from '../lending/lender.ts';
+import type { ReceiptWriter } from '../lending/receipt-writer.ts';
 import type { Steward } from '../lending/steward.ts';
 import { shortId } from '../neighbours/household-id.ts';
 import type { Neighbourhood, NeighbourStatus } from '../neighbours/neighbourhood.ts';
@@ -58,6 +59,7 @@ export interface DeskRooms {
   readonly budget: WindowBudget;
   readonly proxy: Proxy;
   readonly gateway: Pick<PathGateway, 'brought'>;
+  readonly receipts: Pick<ReceiptWriter, 'signedFor'>;
   readonly controlAddress: () => string;
   readonly stop: (reason: string) => void;
 }
@@ -297,6 +299,10 @@ export class HouseholdDesk implements Desk {
       ...(one.lastError === undefined ? {} : { lastError: { ...one.lastError, at: one.since } }),
       lentBytes: lent?.bytesCarried ?? 0,
       borrowedBytes: this.borrowedFrom(one.id),
+      signed: {
+        lentBytes: lent?.bytesSigned ?? 0,
+        borrowedBytes: this.#rooms.receipts.signedFor(one.id),
+      },
     };
   }
 }

@@ -113,6 +113,16 @@ export function openMetrics(desk: Desk, tally: Tally): Registry {
   counter('linepool_lent_bytes_total', 'Bytes carried for neighbours.', [], () =>
     one(desk.totals().lentBytes),
   );
+  counter(
+    'linepool_signed_bytes_total',
+    'Bytes that both households have signed for, by what they were to us.',
+    ['direction'],
+    () =>
+      (['lent', 'borrowed'] as const).map((direction) => [
+        { direction },
+        desk.neighbours().reduce((sum, { signed }) => sum + (signed?.[`${direction}Bytes`] ?? 0), 0),
+      ]),
+  );
   gauge('linepool_lent_bytes_per_second', 'What is being carried for neighbours now.', [], () =>
     one(desk.status().lending.bytesPerSecond),
   );

@@ -123,6 +123,8 @@ export const Neighbour = z.object({
   /** What we carried for it, and it for us, ever. */
   lentBytes: bytes,
   borrowedBytes: bytes,
+  /** Of what was carried since the daemon started, what both households have signed for. */
+  signed: z.object({ lentBytes: bytes, borrowedBytes: bytes }).optional(),
   /** How far its line is used for http; as a string, since a newer daemon may know more. */
   trust: z.string().optional(),
   /** Ed25519, SPKI in DER, as base64url: what its signatures are checked with. */

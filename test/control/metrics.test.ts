@@ -34,6 +34,8 @@ describe('metrics', () => {
       linepool_window_cap_bytes: 16_777_216,
       linepool_line_down_bytes_per_second: 6_250_000,
       linepool_lent_bytes_total: 1_048_576,
+      'linepool_signed_bytes_total{direction="lent"}': 1_000_000,
+      'linepool_signed_bytes_total{direction="borrowed"}': 52_000_000,
       'linepool_neighbours{state="up"}': 1,
       'linepool_neighbours{state="down"}': 1,
       'linepool_offered_bytes_per_second{direction="received"}': 2_500_000,

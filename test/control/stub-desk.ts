@@ -52,6 +52,7 @@ export class StubDesk implements Desk {
       since: STARTED_AT,
       lentBytes: 1_048_576,
       borrowedBytes: 52_428_800,
+      signed: { lentBytes: 1_000_000, borrowedBytes: 52_000_000 },
     },
     {
       name: 'Garden',

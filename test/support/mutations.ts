@@ -64,7 +64,7 @@ export function mutated(
     case 0:
     case 1: {
       const now = token.charAt(at);
-      const others = [...CHARACTERS].filter((one) => one !== now) as [string, ...string[]];
+      const others = CHARACTERS.split('').filter((one) => one !== now) as [string, ...string[]];
       const character = dice.oneOf(others);
       return {
         says: `character ${at} is ${character}`,
