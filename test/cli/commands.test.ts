@@ -91,6 +91,7 @@ describe('commands with a daemon', () => {
       ['lend', 'pause'],
       [
         'bytesPerSecond',
+        'upBytesPerSecond',
         'reason',
         'words',
         'until',
