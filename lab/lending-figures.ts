@@ -4,6 +4,7 @@
  *
  *     line bytes - own bytes = lent bytes
  */
+import type { Event } from '../src/core/events.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../src/core/units.ts';
 import type { Spread } from './figures.ts';
 import {
@@ -39,6 +40,12 @@ export interface LendingRound {
   /** Somebody borrowed, and when nobody at home wanted more than a small request meanwhile. */
   readonly lending: Stretch;
   readonly idle: Stretch;
+  /** What the daemons said went wrong; nothing is judged by it. */
+  readonly troubles: readonly {
+    readonly ms: Milliseconds;
+    readonly household: string;
+    readonly event: Event;
+  }[];
 }
 
 export interface LendingJudged {

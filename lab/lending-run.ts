@@ -8,6 +8,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { EventRecord } from '../src/core/events.ts';
 import type { Milliseconds } from '../src/core/units.ts';
 import { curl } from './clients.ts';
 import type { Household } from './household.ts';
@@ -27,13 +28,15 @@ const ALONE_REST_MS: Milliseconds = 300;
 const SMALL_EVERY_MS: Milliseconds = 60;
 /** How long borrowers may take until they fill what is lent, and how long it then runs before anything is measured. */
 const BEGIN_BOUND_MS: Milliseconds = 10_000;
-const SETTLE_MS: Milliseconds = 3_000;
+const SETTLE_MS: Milliseconds = 5_000;
 const FILLED_PART = 0.8;
 const RATE_MS: Milliseconds = 500;
 const LOOK_MS: Milliseconds = 50;
 const OFFER_BOUND_MS: Milliseconds = 20_000;
 /** A file of a line carries so much of what the line carries. */
 const PAYLOAD = 1448 / 1500;
+
+const TROUBLES = new Set(['lend_refused', 'span_failed', 'path_out', 'neighbour_down', 'warning']);
 
 export interface LendingSettings {
   readonly rounds: number;
@@ -161,8 +164,10 @@ class Round {
     const idleStretch: Stretch = { from: idleFrom, to: line.now };
     const ownLending = await this.#downloads(line, own.times, own.rests);
     const lending: Stretch = { from, to: line.now };
+    const troubles = await this.#troubles(performance.timeOrigin + performance.now() - line.now);
     await borrowing.disposeAsync();
     return {
+      troubles,
       samples: line.samples.map(rounded),
       ownAlone,
       ownLending,
@@ -171,6 +176,23 @@ class Round {
       lending,
       idle: idleStretch,
     };
+  }
+
+  /** What the households' daemons say went wrong, on the samples' clock. */
+  async #troubles(began: number): Promise<LendingRound['troubles']> {
+    const all = await Promise.all(
+      this.#neighbourhood.households.map(async (household) => {
+        const { stdout } = await must(household.command('events', '--no-follow', '--json'), {
+          ns: household.ns,
+        });
+        const records = stdout.split('\n').filter((line) => line !== '');
+        return records.map((line) => ({ household: household.name, ...(JSON.parse(line) as EventRecord) }));
+      }),
+    );
+    return all
+      .flat()
+      .filter(({ at, event }) => at >= began && TROUBLES.has(event.kind))
+      .map(({ at, household, event }) => ({ ms: Math.round(at - began), household, event }));
   }
 
   /** All borrowers download until they are ended. */

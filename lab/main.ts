@@ -9,6 +9,7 @@ import { LabError } from './failure.ts';
 import type { Figures } from './figures.ts';
 import { measuredLending, quickenedLending, shownLending } from './lending.ts';
 import type { LendingFigures } from './lending-figures.ts';
+import { writeLendingReport } from './lending-report.ts';
 import type { LendingScenario } from './lending-scenario.ts';
 import { LENDING_SCENARIOS } from './lending-scenarios.ts';
 import { measured, measuredQuickly, shortMatrix } from './matrix.ts';
@@ -184,7 +185,10 @@ function program(signal: AbortSignal): Command {
   lab
     .command('report')
     .description('write docs/evaluation.md from the latest results of all scenarios')
-    .action(() => say(`Written: ${writeReport()}`));
+    .option('--lending', 'write docs/lending/measured.md instead')
+    .action(({ lending }: { lending?: boolean }) =>
+      say(`Written: ${lending === true ? writeLendingReport() : writeReport()}`),
+    );
   lab
     .command('wire')
     .description('measure the wire itself: is a line what the scenario says?')

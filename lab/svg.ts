@@ -108,21 +108,26 @@ const largest = (values: readonly number[]): number =>
 /** Of the width, beside what is marked. */
 const MARK_ROOM = 0.06;
 
-/** Lines that join points, which are marked. The marks of the x axis may be given. */
-export function lineChart(axes: Axes, series: readonly Series[], marks?: readonly Tick[]): string {
+/**
+ * Lines that join points, which are marked. The marks of the x axis may be given; `plain`: many points, of which none is
+ * marked.
+ */
+export function lineChart(axes: Axes, series: readonly Series[], marks?: readonly Tick[] | 'plain'): string {
   const all = series.flatMap(({ points }) => points);
   const xs = all.map(([x]) => x);
   const most = largest(xs);
   // Beside the first and the last mark there is room for their figures.
   const room = MARK_ROOM * (most - Math.min(...xs));
   const x =
-    marks === undefined ? upTo(most) : { least: Math.min(...xs) - room, most: most + room, ticks: marks };
+    marks === undefined || marks === 'plain'
+      ? upTo(most)
+      : { least: Math.min(...xs) - room, most: most + room, ticks: marks };
   const legend = series.map(({ name }) => name);
   const drawn = frame(axes, { x, y: above(largest(all.map(([, y]) => y))) }, legend);
   series.forEach(({ points }, i) => {
     const path = points.map(([x, y]) => `${at(drawn.x(x))},${at(drawn.y(y))}`).join(' ');
     drawn.parts.push(`<polyline points="${path}" fill="none" stroke="${colour(i)}" stroke-width="2"/>`);
-    for (const [x, y] of points)
+    for (const [x, y] of marks === 'plain' ? [] : points)
       drawn.parts.push(
         `<circle cx="${at(drawn.x(x))}" cy="${at(drawn.y(y))}" r="3.5" fill="${colour(i)}"/>`,
         `<text x="${at(drawn.x(x))}" y="${at(drawn.y(y) - 8)}" text-anchor="middle">${Number(y.toPrecision(3))}</text>`,

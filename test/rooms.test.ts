@@ -47,7 +47,7 @@ const PURE = [
   'demo/{answer,shaper}.ts',
   'download/plan*.ts',
   'ledger/{entry,terms,row,chain}.ts',
-  'lending/{lease,policy,counters,meter,share,deal,strikes,delay,link-carry,blind}.ts',
+  'lending/{lease,policy,counters,meter,share,overrun,deal,strikes,delay,link-carry,blind}.ts',
   'neighbours/{pairing,comparison,rotation,dns-sd,link-quality}.ts',
   'paths/roster.ts',
 ];

@@ -340,10 +340,10 @@ export class Lender implements LinkHandlers, AsyncDisposable {
 
   /** Brings what runs and what is offered in line with what is lent now. */
   #apply(): void {
-    const { rate, reason } = this.#lent;
+    const { rate, reason, passed = rate.down } = this.#lent;
     // The line is wanted at home for a moment: what runs ends at once, but the leases hold, and are used again after it.
     const yields = reason === 'household' || reason === 'unmeasured';
-    this.#deal('down', rate.down);
+    this.#deal('down', Math.min(rate.down, passed));
     let comingDown = 0;
     for (const { flows } of this.#borrowers.values()) comingDown += flows.down.taking;
     this.#deal('up', sendable(rate.up, comingDown));

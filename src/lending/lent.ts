@@ -9,6 +9,8 @@ import type { ShareReason, ShareState } from './share.ts';
 export interface Lent {
   /** To all borrowers together; up, with what acknowledges that which comes down. */
   readonly rate: Directions<BytesPerSecond>;
+  /** Of what comes down, what is passed on now, when more has come than was lent; default all. */
+  readonly passed?: BytesPerSecond;
   readonly reason: ShareReason;
   /** For people; told to borrowers that are refused. */
   readonly words: string;

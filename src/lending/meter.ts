@@ -32,7 +32,7 @@ const QUIET_MS: Milliseconds = 500;
 /** What waits is forgotten at this part of the lent rate: no more than what counts as chatter anyway. */
 export const FORGET_PART = 0.02;
 /** A rate is that of at least so long: packets come in bursts. Under the time between two looks, as timers are early too. */
-export const RATE_OVER_MS: Milliseconds = 45;
+export const RATE_OVER_MS: Milliseconds = 20;
 /** A line has shown what it can carry when it did so for this long. */
 export const LEARN_OVER_MS: Milliseconds = 1_000;
 /** Less is chatter, and says nothing about a line. */

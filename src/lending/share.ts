@@ -16,10 +16,14 @@ export const HOLD_MS: Milliseconds = 1_000;
 /** From nothing to all that is allowed. */
 export const RAMP_MS: Milliseconds = 1_500;
 /** While the demand grows, and so long after, it is left room to double; then to grow by a quarter. */
-export const GROWING_MS: Milliseconds = 1_000;
+export const GROWING_MS: Milliseconds = 250;
 /** Room in parts of the line: while the demand grows, and when it is steady. */
 const ROOM_GROWING = 0.1;
 const ROOM_STEADY = 0.05;
+/** A connection that begins doubles with every round trip, and is seen some of them later: it is left so many times as much. */
+const GROWS_TO = 8;
+/** So much of a line may be used: a line that is full has a queue. */
+export const FULL_PART = 0.975;
 /** Less of the line is chatter, and holds nothing back. */
 export const CHATTER = 0.02;
 const GROWN = 1.25;
@@ -138,7 +142,7 @@ function directionStep(
   if (lendable === Number.POSITIVE_INFINITY && line === undefined)
     return { ...state, granted: lendable, wanted: false };
   // Of a line that is not known, what may be lent is all that is known to be there.
-  const carries = line ?? lendable;
+  const carries = line === undefined ? lendable : line * FULL_PART;
   const before = state.seen.filter((one) => at - one.at < HOLD_MS);
   const seen = own === undefined ? before : [...before.filter((one) => one.own > own), { at, own }];
   const held = seen.reduce((most, one) => Math.max(most, one.own), 0);
@@ -163,7 +167,7 @@ function leftOf(
 ): BytesPerSecond {
   if (held <= chatter) return carries;
   const room = growing
-    ? Math.max(held, carries * ROOM_GROWING)
+    ? Math.max(held * (GROWS_TO - 1), carries * ROOM_GROWING)
     : Math.max(held * (GROWN - 1), carries * ROOM_STEADY);
   return Math.max(0, carries - held - room);
 }

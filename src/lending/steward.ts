@@ -21,6 +21,7 @@ import { type Lent, lentOf } from './lent.ts';
 import type { LineWatch } from './line-watch.ts';
 import { capacityOf, type LineFault, type Measured, type MeterState, meterStep, NEW_METER } from './meter.ts';
 import { readOverrides, writeOverrides } from './overrides.ts';
+import { NO_OVERRUN, overrunStep, repaying } from './overrun.ts';
 import {
   type Allowance,
   allowanceOf,
@@ -41,7 +42,7 @@ import { CHATTER, NEW_SHARE, type ShareState, shareStep } from './share.ts';
 import type { UsageBook } from './usage.ts';
 
 /** How often it looks while somebody borrows. */
-export const LOOK_LENT_MS: Milliseconds = 50;
+export const LOOK_LENT_MS: Milliseconds = 25;
 /** How often while nobody does: what is offered follows the household's demand. */
 export const LOOK_IDLE_MS: Milliseconds = 1_000;
 /** Clocks that part by more than this between two looks: one was stepped. */
@@ -50,6 +51,8 @@ export const STEP_LEAST_MS: Milliseconds = 5_000;
 export const DOUBT_MS: Milliseconds = 60_000;
 /** A clock that shows less was never set. */
 const CLOCK_UNSET_BEFORE: Milliseconds = Date.UTC(2025, 0, 1);
+/** Of full packets, with Ethernet's header: so much more is on the wire than what is carried. */
+const PACKET_OVERHEAD = 1514 / 1448;
 const ADDRESSES_EVERY_MS: Milliseconds = 10_000;
 /** One kind of warning is reported once in this time. */
 export const WARN_EVERY_MS: Milliseconds = 60_000;
@@ -122,6 +125,7 @@ export class Steward implements AsyncDisposable {
   #policy: LendPolicy;
   #meter: MeterState = NEW_METER;
   #share: ShareState = NEW_SHARE;
+  #overrun = NO_OVERRUN;
   #now: Decision;
   #looked: { readonly now: Milliseconds; readonly wall: Milliseconds };
   #linkOnLine: { readonly at: Milliseconds; readonly so: boolean } | undefined;
@@ -284,7 +288,7 @@ export class Steward implements AsyncDisposable {
   }
 
   #decide(): Decision {
-    const { clock, usage } = this.#rooms;
+    const { clock, usage, lender } = this.#rooms;
     const wall = clock.wall();
     const doubtful = clock.now() < this.#doubtfulUntil || wall < CLOCK_UNSET_BEFORE;
     const allowance = allowanceOf(this.#policy, { wall, doubtful, usage: usage.at(wall) });
@@ -293,7 +297,12 @@ export class Steward implements AsyncDisposable {
     const { delay } = this.#rooms;
     const part = (rate: BytesPerSecond): BytesPerSecond =>
       delay === undefined || delay.factor >= 1 ? rate : delay.factor > 0 ? rate * delay.factor : 0;
-    const own = ownOf(this.#meter.measured);
+    const { measured } = this.#meter;
+    const own = ownOf(measured);
+    const came = measured.kind === 'rates' ? measured.total.down - measured.own.down : 0;
+    // By what was lent meanwhile, not by what is from now on; each transfer begins anew.
+    const lentBefore = lender.isActive ? this.#share.lent.down : 0;
+    this.#overrun = overrunStep(this.#overrun, clock.now(), { came, lent: lentBefore });
     this.#share = shareStep(this.#share, clock.now(), {
       down: { line: capacity.down, own: own.down, lendable: part(may.down) },
       up: { line: capacity.up, own: own.up, lendable: part(may.up) },
@@ -304,7 +313,8 @@ export class Steward implements AsyncDisposable {
       { may, capacity, delay: delay?.now },
       this.#weighed(allowance),
     );
-    return { allowance, capacity, lendable: may, lent };
+    const passed = repaying(this.#share.lent.down, this.#overrun) / PACKET_OVERHEAD;
+    return { allowance, capacity, lendable: may, lent: { ...lent, passed } };
   }
 
   /** Weights follow what was lent either way. */

@@ -61,6 +61,7 @@ const ROUND: LendingRound = {
   smallLendingMs: [50, 60, 75],
   lending: { from: 3_000, to: 11_000 },
   idle: { from: 4_000, to: 6_000 },
+  troubles: [],
 };
 
 describe('the figures of a lending scenario', () => {

@@ -7,7 +7,7 @@ import { FACTOR_LEAST } from '../../src/lending/delay.ts';
 import { DelayWatch } from '../../src/lending/delay-watch.ts';
 import { LineWatch } from '../../src/lending/line-watch.ts';
 import type { Overrides } from '../../src/lending/settings.ts';
-import { UNMEASURED } from '../../src/lending/share.ts';
+import { FULL_PART, UNMEASURED } from '../../src/lending/share.ts';
 import { DOUBT_MS, LOOK_IDLE_MS, LOOK_LENT_MS, Steward } from '../../src/lending/steward.ts';
 import { UsageBook } from '../../src/lending/usage.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -179,12 +179,12 @@ test('a pause ends by itself, and a step of the clock makes it no shorter', asyn
 test('after a step of the clock the strictest of the hours holds for a minute', async () => {
   await using kept = await keep({ configured: { hours: ['12-13 100 %', '1-2 10 %'] } });
   const { clock } = kept;
-  assert.equal(kept.offered(), LINE);
+  assert.equal(kept.offered(), LINE * FULL_PART);
   clock.stepWall(-60_000);
   clock.advance(LOOK_IDLE_MS);
   assert.equal(kept.offered(), LINE / 10);
   clock.advance(DOUBT_MS + 3_000);
-  assert.equal(kept.offered(), LINE);
+  assert.equal(kept.offered(), LINE * FULL_PART);
 });
 
 test('a quota stops what is lent, and is not forgotten by a restart', async () => {

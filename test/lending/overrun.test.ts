@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import {
+  CREDIT_MS,
+  LEAST_PART,
+  NO_OVERRUN,
+  type Overrun,
+  overrunStep,
+  REPAY_MS,
+  repaying,
+} from '../../src/lending/overrun.ts';
+
+const LENT = 4_000_000;
+const STEP_MS = 25;
+
+/** After so long in which so much came. */
+function after(overrun: Overrun, ms: number, came: number): Overrun {
+  let state = overrun;
+  for (let left = ms; left > 0; left -= STEP_MS)
+    state = overrunStep(state, state.at + STEP_MS, { came, lent: LENT });
+  return state;
+}
+const begun = overrunStep(NO_OVERRUN, 0, { came: 0, lent: LENT });
+
+test('what came too much is made up for, and then all is passed on again', () => {
+  const over = after(begun, 400, LENT * 1.5);
+  assert.equal(Math.round(over.bytes), LENT * 0.2 - (LENT * CREDIT_MS) / 1000);
+  assert.equal(Math.round(repaying(LENT, over)), Math.round(LENT - (over.bytes * 1000) / REPAY_MS));
+  const made = after(over, REPAY_MS * 4, LENT * 0.9);
+  assert.ok(made.bytes <= 0);
+  assert.equal(repaying(LENT, made), LENT);
+});
+
+test('what came too little earns next to nothing', () => {
+  assert.equal(after(begun, 10_000, 0).bytes, (-LENT * CREDIT_MS) / 1000);
+  assert.equal(repaying(LENT, after(begun, 10_000, 0)), LENT);
+});
+
+test('what comes in bursts is not too much when its mean is not', () => {
+  let state = begun;
+  for (let i = 0; i < 400; i += 1) {
+    state = overrunStep(state, state.at + STEP_MS, {
+      came: i % 2 === 0 ? LENT * 1.5 : LENT * 0.48,
+      lent: LENT,
+    });
+    if (i > 10) assert.equal(repaying(LENT, state), LENT);
+  }
+});
+
+test('where nothing is lent, or nothing bounds it, there is nothing to make up for', () => {
+  const over = after(begun, 500, LENT * 2);
+  assert.equal(overrunStep(over, over.at + STEP_MS, { came: LENT, lent: 0 }).bytes, 0);
+  assert.equal(overrunStep(over, over.at, { came: LENT, lent: Number.POSITIVE_INFINITY }).bytes, 0);
+  assert.equal(repaying(Number.POSITIVE_INFINITY, over), Number.POSITIVE_INFINITY);
+});
+
+test('it never raises the rate, and always leaves a part of it', () => {
+  const rates = fc.array(fc.double({ min: 0, max: 3, noNaN: true }), { maxLength: 100 });
+  fc.assert(
+    fc.property(rates, (parts) => {
+      let state = begun;
+      for (const part of parts) {
+        state = overrunStep(state, state.at + STEP_MS, { came: part * LENT, lent: LENT });
+        const rate = repaying(LENT, state);
+        assert.ok(rate <= LENT && rate >= LENT * LEAST_PART);
+      }
+    }),
+  );
+});
