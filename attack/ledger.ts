@@ -39,7 +39,7 @@ export const ledgerKills: Attack = {
   name: 'ledger-kills',
   says: 'kill -9 at random moments while the ledger is written',
   bar: NEVER,
-  quickTries: 10,
+  quickTries: 5,
   tries: 200,
   run: async ({ tries }) => {
     const { runs, lost, entries, faults } = await killedRuns(tries);

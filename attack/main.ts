@@ -5,6 +5,7 @@
 import { alterDigest, alterHttps, alterSampling } from './alter.ts';
 import { AttackError } from './attack.ts';
 import { attackCommand } from './command.ts';
+import { leaseUse } from './lease-use.ts';
 import { ledgerExport, ledgerFile, ledgerKills, ledgerSize } from './ledger.ts';
 import { ssrf } from './ssrf.ts';
 import { leases, receipts } from './tokens.ts';
@@ -15,6 +16,7 @@ const ATTACKS = [
   alterSampling,
   leases,
   receipts,
+  leaseUse,
   ssrf,
   ledgerFile,
   ledgerExport,

@@ -17,9 +17,9 @@ import { openTrap, type Trap } from './ssrf/trap.ts';
 
 const LEAST_CASES = 300;
 /** Tried again where nothing holds them; so much of them at least must get through there, or the trap shows nothing. */
-const CONTROLS = 200;
+const CONTROLS = 100;
 const LEAST_REACHED = 0.5;
-const QUICK_TRIES = 400;
+const QUICK_TRIES = 320;
 const TRY_MS = 15_000;
 
 /** Refusals that have nothing to do with the address: such a try tried nothing. */

@@ -20,6 +20,8 @@ const UNGUARDED = 'allow_networks = ["0.0.0.0/0", "::/0"]';
 
 export interface AttackedLender extends AsyncDisposable {
   readonly borrowers: Readonly<Record<Mode, TurnedBorrower>>;
+  /** Its power is cut, and is back. */
+  cutPower(): Promise<void>;
   /** It starts again, and takes every address for public. */
   unguard(): Promise<void>;
 }
@@ -59,6 +61,10 @@ export async function startLender(
   const kept = owned.move();
   return {
     borrowers: { fetch: fetches, tunnel: tunnels },
+    async cutPower() {
+      await lender.kill();
+      await lender.restart();
+    },
     async unguard() {
       await lender.kill();
       const text = await readFile(lender.configFile, 'utf8');

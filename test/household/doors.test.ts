@@ -225,4 +225,24 @@ test("a lender's own doors are closed to borrowers, whatever else it lets them r
         assert.equal((JSON.parse(body.toString()) as { code: string }).code, 'address_refused', line);
       }
     }
+
+  // What the household denies takes effect at once, by its own command line.
+  const said = async (at: string): Promise<string> => {
+    await using peer = await borrower.connect();
+    peer.send(
+      `CONNECT ${at} HTTP/1.1\r\nHost: x\r\nLinepool-Lease: ${await borrower.newLease(`https://${at}`)}\r\n\r\n`,
+    );
+    return (JSON.parse((await peer.message()).body.toString()) as { code: string }).code;
+  };
+  assert.equal(await said(`127.0.0.9:${control}`), 'connect_refused');
+  await lender.run('lend', 'set', 'deny_hosts', 'localhost, 127.0.0.8/30');
+  assert.equal(await said(`127.0.0.9:${control}`), 'host_refused');
+  assert.equal(await said(`www.localhost:${control}`), 'host_refused');
+  await lender.run('lend', 'set', 'ports', '443');
+  assert.equal(await said(`127.0.0.9:${control}`), 'port_refused');
+  await lender.run('lend', 'unset', 'ports');
+  await lender.run('lend', 'set', 'deny_hosts', 'none');
+  assert.equal(await said(`127.0.0.9:${control}`), 'connect_refused');
+  await assert.rejects(lender.run('lend', 'set', 'deny_hosts', '*.example'));
+  assert.match(await lender.run('lend'), /deny_hosts +none/);
 });

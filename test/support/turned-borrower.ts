@@ -8,7 +8,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { type Bytes, MIB, type Milliseconds } from '../../src/core/units.ts';
 import type { Household } from '../../src/demo/household.ts';
 import { pair } from '../../src/demo/neighbourhood.ts';
-import { signLease } from '../../src/lending/lease.ts';
+import { type Lease, signLease } from '../../src/lending/lease.ts';
 import { loadIdentity } from '../../src/neighbours/identity.ts';
 import { LinkClient } from '../../src/neighbours/link-client.ts';
 import { RawPeer } from './raw-client.ts';
@@ -20,8 +20,10 @@ const LEASE_MS: Milliseconds = 600_000;
 export interface TurnedBorrower extends AsyncDisposable {
   /** A connection to the lender, as its neighbour. */
   connect(): Promise<RawPeer>;
-  /** For `scheme://host:port`, signed by it. */
+  /** For `scheme://host:port`, signed by it: always the same one. */
   lease(origin: string): Promise<string>;
+  /** Another one, as usual but for the changes. */
+  newLease(origin: string, change?: Partial<Lease>): Promise<string>;
   /** Leases from now on are new ones: a lender that starts again takes none twice. */
   renew(): void;
 }
@@ -44,7 +46,7 @@ export async function turned(
   });
   /** An origin has one lease. */
   const leases = new Map<string, Promise<string>>();
-  const sign = (origin: string): Promise<string> =>
+  const sign = (origin: string, change: Partial<Lease> = {}): Promise<string> =>
     signLease(
       {
         id: randomBytes(16).toString('base64url'),
@@ -54,6 +56,7 @@ export async function turned(
         maxBytes: LEASE_BYTES,
         issuedAt: systemClock.wall(),
         expiresAt: systemClock.wall() + LEASE_MS,
+        ...change,
       },
       identity.privateKey,
     );
@@ -67,6 +70,7 @@ export async function turned(
       leases.set(origin, lease);
       return lease;
     },
+    newLease: sign,
     renew: () => leases.clear(),
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };
