@@ -389,7 +389,7 @@ export class Download {
     this.#running = undefined;
     const reason = new LinepoolError('interrupted', 'the download has ended');
     this.#lanes.destroy(reason);
-    this.#guard?.end();
+    this.#guard?.end(ended.outcome);
     if (running !== undefined && running.at < this.options.whole.end)
       running.response.controller.abort(reason);
     this.#events.report(endedEvent(this.id, ended, this.ms, this.#received, this.options.sink));

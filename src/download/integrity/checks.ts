@@ -183,6 +183,11 @@ export class Checks implements Disposable {
     next();
   }
 
+  /** Samples are not wanted any more; what is being proved goes on. */
+  giveUpSamples(): void {
+    for (const watch of this.#watches.values()) this.#forget(watch);
+  }
+
   /** What is open is given up. An `audit` may still follow. */
   [Symbol.dispose](): void {
     this.#timers.dispose();

@@ -11,7 +11,7 @@ import { formatOrigin } from '../../core/target.ts';
 import { type Bytes, MIB, type Milliseconds } from '../../core/units.ts';
 import type { Caught } from '../../neighbours/trust.ts';
 import type { Path, PathId } from '../../paths/path.ts';
-import type { DownloadOptions, Integrity } from '../contract.ts';
+import type { DownloadOptions, Ended, Integrity } from '../contract.ts';
 import type { AskId } from '../plan-state.ts';
 import { Checks } from './checks.ts';
 import { OwnProbe } from './own-probe.ts';
@@ -123,11 +123,15 @@ export class Guard {
     this.#linger();
   }
 
-  /** The download is over. What is being proved goes on for a while; `audit` may follow at once. */
-  end(): void {
+  /** The download is over. What is being proved goes on for a while, unless nobody wanted it; `audit` may follow. */
+  end(outcome: Ended['outcome']): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#linger();
+    if (outcome === 'abandoned') this.#checks[Symbol.dispose]();
+    else {
+      this.#checks.giveUpSamples();
+      this.#linger();
+    }
   }
 
   #linger(): void {
