@@ -63,6 +63,8 @@ export interface ReceiptWriterOptions {
 interface Lender {
   readonly id: string;
   readonly owed: Map<string, Owed>;
+  /** Read once: its text is in the book. */
+  key: { readonly text: string; readonly object: KeyObject } | undefined;
   /** A receipt is on its way. */
   sending: boolean;
   /** Since when it has not answered. */
@@ -160,6 +162,7 @@ export class ReceiptWriter implements Leases, Disposable {
       lender = {
         id,
         owed: new Map(),
+        key: undefined,
         sending: false,
         failingSince: undefined,
         leftAloneUntil: 0,
@@ -273,9 +276,7 @@ export class ReceiptWriter implements Leases, Disposable {
     },
   ): void {
     const { total, receipt, answer } = sent;
-    const publicKey = this.#options.publicKeyOf(lender.id);
-    const key = publicKey === undefined ? undefined : ed25519(publicKey);
-    if (key === undefined || publicKey === undefined) throw new LinepoolError('not_paired');
+    const key = this.#keyOf(lender);
     try {
       readReceipt(answer.receipt, key);
     } catch (cause) {
@@ -295,6 +296,16 @@ export class ReceiptWriter implements Leases, Disposable {
     const ahead = answer.carriedBytes - owed.down - owed.up;
     if (ahead > DISPUTE_BYTES)
       throw new LinepoolError('receipt_disputed', `It claims ${ahead} bytes more than came.`);
+  }
+
+  /** @throws LinepoolError `not_paired` */
+  #keyOf(lender: Lender): KeyObject {
+    const text = this.#options.publicKeyOf(lender.id);
+    if (text !== undefined && lender.key?.text === text) return lender.key.object;
+    const object = text === undefined ? undefined : ed25519(text);
+    if (text === undefined || object === undefined) throw new LinepoolError('not_paired', lender.id);
+    lender.key = { text, object };
+    return object;
   }
 
   #failed(lender: Lender, owed: Owed, receipt: string, error: LinepoolError): void {
