@@ -12,7 +12,6 @@ import {
   connectionsAt,
   freePort,
   linkPort,
-  type Origins,
   plan,
   runOn,
   startDownload,
@@ -35,23 +34,21 @@ interface Identity {
 }
 
 describe('households that meet without an invitation', { concurrency: false }, () => {
-  let origins: Origins;
+  const owned = new AsyncDisposableStack();
   let here: Neighbourhood;
   let a: Household;
   let b: Household;
 
   before(async () => {
-    origins = await startOrigins();
+    const origins = owned.use(await startOrigins());
     // After a restart they are to be found where they were.
     const at = async (name: string) =>
       plan(name, { config: { link: [`listen = ["127.0.0.1:${await freePort()}"]`] } });
-    here = await startHouseholds([await at('A'), await at('B')], origins, { paired: false });
+    here = owned.use(await startHouseholds([await at('A'), await at('B')], origins, { paired: false }));
     [a, b] = here.households as [Household, Household];
   });
-  after(async () => {
-    await here[Symbol.asyncDispose]();
-    await origins[Symbol.asyncDispose]();
-  });
+  // Also when not all could be started: what is left open would keep the process.
+  after(() => owned.disposeAsync());
 
   const list = (household: Household): Promise<Listed> => household.runJson<Listed>('neighbours');
   const names = async (household: Household): Promise<readonly string[]> =>
