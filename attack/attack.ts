@@ -39,7 +39,7 @@ export interface Attack {
   /** What is tried, in one line. */
   readonly says: string;
   readonly bar: Bar;
-  /** With --quick: so that all attacks together take a minute at most. */
+  /** With --quick, so that all attacks together take a minute at most; 0: it is left out, since in short it would tell nothing. */
   readonly quickTries: number;
   readonly tries: number;
   /** @throws AttackError when it can't be mounted here; then the bar is neither held nor missed */

@@ -2,12 +2,10 @@
  * Attacks on the ledger: random alterations of its file and of its export, each of which must be named or refused; kills at
  * random moments of a process that writes it; and what it costs in bytes and time when it is long.
  */
-import { execFile } from 'node:child_process';
-import { resolve } from 'node:path';
-import { promisify } from 'node:util';
 import { killedRuns } from '../test/ledger/killed.ts';
 import { exportMutations, fileMutations, type Mutations } from '../test/ledger/mutated.ts';
 import { type Attack, type Figures, NEVER } from './attack.ts';
+import { benchFigures } from './process.ts';
 
 const figuresOf = ({ tried, named, refused, harmless, unseen }: Mutations): Figures => ({
   tries: tried,
@@ -47,7 +45,6 @@ export const ledgerKills: Attack = {
   },
 };
 
-const BENCH = resolve(import.meta.dirname, '../bench/ledger.ts');
 const BYTES_MOST = 400;
 const SECONDS_MOST = 20;
 const FULL_ENTRIES = 1_000_000;
@@ -65,12 +62,10 @@ export const ledgerSize: Attack = {
       (values['bytes each'] ?? Infinity) <= BYTES_MOST &&
       (values['seconds'] ?? Infinity) <= Math.max(SECONDS_LEAST, (SECONDS_MOST * tries) / FULL_ENTRIES),
   },
-  quickTries: 10_000,
+  quickTries: 5_000,
   tries: FULL_ENTRIES,
   run: async ({ tries, signal }) => {
-    const args = [BENCH, '--entries', String(tries), '--json'];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { signal });
-    const measured = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as {
+    const measured = (await benchFigures('ledger', ['--entries', String(tries)], signal)) as {
       readonly entries: number;
       readonly bytesPerEntry: number;
       readonly verifySeconds: number;

@@ -7,6 +7,7 @@ import { AttackError } from './attack.ts';
 import { attackCommand } from './command.ts';
 import { leaseUse } from './lease-use.ts';
 import { ledgerExport, ledgerFile, ledgerKills, ledgerSize } from './ledger.ts';
+import { receiptsCost } from './receipts-cost.ts';
 import { ssrf } from './ssrf.ts';
 import { leases, receipts } from './tokens.ts';
 
@@ -22,6 +23,7 @@ const ATTACKS = [
   ledgerExport,
   ledgerKills,
   ledgerSize,
+  receiptsCost,
 ];
 
 const interrupt = new AbortController();

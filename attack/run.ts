@@ -31,6 +31,10 @@ export async function runAttacks(attacks: readonly Attack[], options: RunOptions
   for (const attack of attacks) {
     signal.throwIfAborted();
     const tries = quick ? attack.quickTries : attack.tries;
+    if (tries === 0) {
+      say(`${attack.name}: left out, it takes the long form`);
+      continue;
+    }
     say(`${attack.name}: ${attack.says}`);
     const begun = performance.now();
     const figures = await attack.run({ tries, seed, signal, say: (line) => say(`  ${line}`) });

@@ -48,16 +48,15 @@ export async function startLender(
       signal,
     });
   const resolver = `${RESOLVER}?${new URLSearchParams({ names: namesFile, trap: String(trapPort) }).toString()}`;
-  const lender = owned.use(
-    await household(
-      'lender',
-      ['--import', `file://${resolver}`],
-      [GUARDED, `own_addresses = ["${OWN_WAN_NETWORK}"]`, `ports = [${trapPort}, 80, 443]`],
-    ),
-  );
-  // One for each mode: how many leases one borrower may have open is bounded.
-  const fetches = owned.use(await turned(await household('first', [], []), lender, signal));
-  const tunnels = owned.use(await turned(await household('second', [], []), lender, signal));
+  const rules = [GUARDED, `own_addresses = ["${OWN_WAN_NETWORK}"]`, `ports = [${trapPort}, 80, 443]`];
+  // One borrower for each mode: how many leases one may have open is bounded.
+  const [lender, first, second] = await all(owned, [
+    household('lender', ['--import', `file://${resolver}`], rules),
+    household('first', [], []),
+    household('second', [], []),
+  ]);
+  const fetches = owned.use(await turned(first, lender, signal));
+  const tunnels = owned.use(await turned(second, lender, signal));
   const kept = owned.move();
   return {
     borrowers: { fetch: fetches, tunnel: tunnels },
@@ -75,4 +74,16 @@ export async function startLender(
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+type Three = readonly [Household, Household, Household];
+
+/** Started at once; those that started are owned also when another did not. */
+async function all(
+  owned: AsyncDisposableStack,
+  starting: readonly [Promise<Household>, Promise<Household>, Promise<Household>],
+): Promise<Three> {
+  for (const outcome of await Promise.allSettled(starting))
+    if (outcome.status === 'fulfilled') owned.use(outcome.value);
+  return await Promise.all(starting);
 }

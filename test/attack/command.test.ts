@@ -68,6 +68,14 @@ describe('the command line of the attacks', () => {
     assert.ok(err.includes('To repeat it: --seed 5'), err.join('\n'));
   });
 
+  it('leaves out what tells nothing in short, with --quick alone', async () => {
+    const long = { ...missed, name: 'long', quickTries: 0 };
+    const { code, err } = await ran([held, long], ['--quick']);
+    assert.equal(code, 0);
+    assert.ok(err.includes('long: left out, it takes the long form'), err.join('\n'));
+    assert.equal((await ran([held, long], [])).code, 1);
+  });
+
   it('holds no bar by trying too little', async () => {
     assert.equal((await ran([fake('lazy', () => Promise.resolve({ tries: 999, wrong: 0 }))], [])).code, 1);
   });
