@@ -8,6 +8,7 @@ import { ControlClient } from '../../src/control/client.ts';
 import type { Lending } from '../../src/control/schema.ts';
 import type { Household } from '../../src/demo/household.ts';
 import type { Neighbourhood } from '../../src/demo/neighbourhood.ts';
+import { FULL_PART } from '../../src/lending/share.ts';
 import {
   neighbourOf,
   type Origins,
@@ -48,7 +49,7 @@ describe('lending is changed live', { concurrency: false }, () => {
     await untilOffered('its ceiling', 500_000);
     await lender.runJson('lend', 'unset', 'rate');
     await lender.runJson('lend', 'unset', 'share_percent');
-    await untilOffered('all as it was', 4_000_000);
+    await untilOffered('all as it was', 4_000_000 * FULL_PART);
   });
 
   test('a pause in the midst of a download cuts what runs; the download goes on, and what was carried is counted', async () => {
@@ -100,11 +101,11 @@ describe('lending is changed live', { concurrency: false }, () => {
     );
     await untilOffered('what it did', 1_000_000);
     await lender.runJson('lend', 'neighbour', 'A', '--rate', 'none');
-    await untilOffered('all: what is set live overrides the file', 4_000_000);
+    await untilOffered('all: what is set live overrides the file', 4_000_000 * FULL_PART);
     await lender.runJson('lend', 'neighbour', 'A', '--usual');
     await untilOffered('as the file says', 1_000_000);
     await readAgain('', 'configuration_read');
-    await untilOffered('all as it was', 4_000_000);
+    await untilOffered('all as it was', 4_000_000 * FULL_PART);
   });
 
   test('what was set, and what was used, is known after a kill', async () => {
