@@ -150,6 +150,8 @@ class Round {
       isTun,
     );
     const isOwn = own.times > 0;
+    const { wires } = this.#neighbourhood;
+    await wires.counters();
     const smallAloneMs = isOwn ? await this.#small(idle) : [];
     const ownAlone = isOwn ? await this.#downloads(line, ALONE_TIMES, ALONE_REST_MS) : [];
     // A download that begins while nothing is offered is not pooled.
@@ -166,7 +168,9 @@ class Round {
     const lending: Stretch = { from, to: line.now };
     const troubles = await this.#troubles(performance.timeOrigin + performance.now() - line.now);
     await borrowing.disposeAsync();
+    const { worstLateUs } = await wires.counters();
     return {
+      wireLateMs: worstLateUs / 1000,
       troubles,
       samples: line.samples.map(rounded),
       ownAlone,

@@ -61,6 +61,7 @@ const ROUND: LendingRound = {
   smallLendingMs: [50, 60, 75],
   lending: { from: 3_000, to: 11_000 },
   idle: { from: 4_000, to: 6_000 },
+  wireLateMs: 0,
   troubles: [],
 };
 
@@ -98,6 +99,16 @@ describe('the figures of a lending scenario', () => {
     close('jain', 0.8, 0.001);
     assert.equal(jain([1, 1, 1]), 1);
     assert.ok(Math.abs(weightError([1.2, 1.8, 4], [1, 2, 4]) - 0.2) < 1e-9);
+  });
+
+  it('judges a few rounds on a shared machine by the best of them', () => {
+    const slow: LendingRound = { ...ROUND, smallLendingMs: [200] };
+    const latency = (strictness: 'typical' | 'noisy'): boolean =>
+      lendingFiguresOf(SCENARIO, [slow, { ...ROUND, smallLendingMs: [45] }], strictness).bars.some(
+        ({ figure, held }) => figure === 'ownLatencyMoreMs' && held,
+      );
+    assert.equal(latency('noisy'), true);
+    assert.equal(latency('typical'), false);
   });
 
   it('holds no bar that was not measured', () => {
