@@ -6,6 +6,7 @@
 import { LRUCache } from 'lru-cache';
 import { type buildConnector, Client } from 'undici';
 import type { ErrorCode } from '../core/errors.ts';
+import type { RawHeaders } from '../core/http.ts';
 import { formatHost, formatOrigin, type Origin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import { clientLane } from './client-lane.ts';
@@ -100,7 +101,7 @@ export class NeighbourLine implements Path {
             const sign = isChecked() ? [SIGN_HEADER, SIGN_SPAN] : [];
             lane.dispatch(
               path,
-              ['Host', formatHost(origin), ...headers, leases.header, token, ...sign],
+              ['Host', formatHost(origin), ...forNeighbours(headers), leases.header, token, ...sign],
               new Metered(handler, leases.carrying(token)),
             );
           },
@@ -113,6 +114,19 @@ export class NeighbourLine implements Path {
       },
     };
   }
+}
+
+/** All that a neighbour needs to fetch a span; whatever else a program sends along stays at home. */
+const FOR_NEIGHBOURS: ReadonlySet<string> = new Set(['range', 'accept-encoding']);
+
+/** Those of the headers that go to a neighbour in the clear; flat. */
+export function forNeighbours(headers: RawHeaders): string[] {
+  const out: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    if (FOR_NEIGHBOURS.has(name.toLowerCase())) out.push(name, headers[i + 1] ?? '');
+  }
+  return out;
 }
 
 /** For a request that failed before there was anything to control. */
