@@ -73,7 +73,7 @@ export interface Daemon extends AsyncDisposable {
    * Goes by the [lend] of that configuration from now on, but for what only a start can change.
    * @throws LinepoolError `policy_invalid`: nothing is changed
    */
-  reload(config: Config): void;
+  readonly reload: (config: Config) => void;
 }
 
 /** Smallest span worth a request of its own. */

@@ -16,7 +16,7 @@ export interface RunningDaemon extends AsyncDisposable {
   /** Resolves when it was asked to end over the control API. */
   readonly ended: Promise<void>;
   /** @throws LinepoolError `policy_invalid` */
-  reload(config: Config): void;
+  readonly reload: (config: Config) => void;
 }
 
 export type OpenDaemon = (options: {
