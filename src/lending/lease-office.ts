@@ -79,6 +79,12 @@ export class LeaseOffice implements Disposable {
     this.book.end(borrowerId, code);
   }
 
+  /** That household is a neighbour no longer: its leases end, and what it owes is forgotten. */
+  drop(borrowerId: string): void {
+    this.book.end(borrowerId, 'not_paired');
+    this.#desk.forget(borrowerId);
+  }
+
   /** Leases of that borrower that may carry. */
   active(borrowerId: string): number {
     return this.book.active(borrowerId);

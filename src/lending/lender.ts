@@ -235,7 +235,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
 
   /** Ends all transfers and leases of that household, which is not a neighbour any more. */
   drop(neighbourId: string): void {
-    this.#leases.end(neighbourId, 'not_paired');
+    this.#leases.drop(neighbourId);
     const borrower = this.#borrowers.get(neighbourId);
     if (borrower === undefined) return;
     this.#borrowers.delete(neighbourId);
