@@ -15,7 +15,7 @@ import type { Household } from './household.ts';
 import type { LendingRound, OwnDownload, Stretch } from './lending-figures.ts';
 import { ceilingOf, type LendingScenario, neighbourhoodOf } from './lending-scenario.ts';
 import { LineSamples } from './line-samples.ts';
-import { ORIGIN_NS } from './namespaces.ts';
+import { addNamespace, ORIGIN_NS, PROBE_NS } from './namespaces.ts';
 import { Neighbourhood, wireOf } from './neighbourhood.ts';
 import { CA_FILE, ORIGIN_ADDRESS, ORIGIN_NAME, originFile, TINY_FILE } from './origin.ts';
 import { RUN_FOLDER } from './places.ts';
@@ -49,9 +49,10 @@ export interface LendingSettings {
 /** Why it can't be measured on this machine; undefined when it can. */
 export async function whyLeftOut({ fairQueue }: LendingScenario): Promise<string | undefined> {
   if (!fairQueue) return undefined;
-  const { code } = await run(['modprobe', '-q', 'sch_fq_codel']);
-  const { stdout } = await run(['sysctl', '-n', 'net.core.default_qdisc']);
-  return code === 0 || stdout.trim() === 'fq_codel' ? undefined : 'this kernel has no fq_codel';
+  if ((await wireKind()) !== 'tun') return 'netem has a queue of its own: LINEPOOL_LAB_WIRE=tun';
+  await using _ns = await addNamespace(PROBE_NS);
+  const { code } = await run(['tc', '-n', PROBE_NS, 'qdisc', 'add', 'dev', 'lo', 'root', 'fq_codel']);
+  return code === 0 ? undefined : 'this kernel has no fq_codel';
 }
 
 /** Everything measured, round by round. */
