@@ -7,11 +7,20 @@
 const AHEAD_OF_FIXED =
   'No scheme could be so far ahead: `fixed` reaches 0.8 of the sum of the lines (one of its spans of 1 MiB takes the slow line 1.7 s, in which the fast one brings 10 MB, and a window of 8 MiB holds most of that), so all of the sum would be 20 % less time';
 
+/** Of an origin that doesn't pace what it sends. */
+const CUBIC =
+  'Likely, and not followed to its end: cubic as Linux has it sends what it was asked for in bursts as large as its window, which grows to what the kernel of the lender keeps: some 0.9 MB, 140 ms of a line of 50 Mbit/s. How much the kernel keeps can not be set from Node, and asking for 50 ms at a time would be 20 requests a second to every origin';
+
 const FINDINGS: Readonly<Record<string, string>> = {
   'ten-to-one aheadOfFixed': AHEAD_OF_FIXED,
   'one-to-ten aheadOfFixed': AHEAD_OF_FIXED,
   'file-10mb efficiency':
     'What is missing is the beginning and the end. A neighbour can begin when the own line has the head, two round trips in; its first byte comes two round trips later, and its connection opens over four more: were no time lost elsewhere, 0.88 would be left. The last 50 ms are the lines ending one after the other',
+  'lending-ceiling lentMost':
+    'In its first second a transfer brings more than is lent: the kernel takes in up to 0.9 MB before it stops the origin, and its receive buffer can not be bounded from Node. Passing on less meanwhile makes up for it within the next second',
+  'household-first-cubic ownLatencyMoreMs': CUBIC,
+  'household-first-cubic ownFirstSecond': CUBIC,
+  'household-first-cubic ownPart': CUBIC,
   cpuPerGiB:
     'On lines with packets of 1500 bytes a tunnel is read some 120 times a second, and each time costs half a millisecond of system calls, TLS and garbage collection in each of four processes; a download of 100 MB also pays for the start of get and for code that has not been run before',
 };

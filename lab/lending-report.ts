@@ -44,15 +44,20 @@ export function overTime({ samples, ownLending }: LendingRound, title: string): 
     });
   };
   const series = [
+    // Below the others, which make it up.
+    { name: 'total', points: points(({ line }) => line) },
     { name: 'own', points: points(({ own }) => own) },
     { name: 'lent', points: points(({ line, own }) => line - own) },
-    { name: 'total', points: points(({ line }) => line) },
   ];
   return lineChart({ title, x: 'time, s', y: 'Mbit/s on the line' }, series, 'plain');
 }
 
 const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 const shown = (value: number): string => String(Number(value.toPrecision(3)));
+
+/** A machine that was busy, where it is known. */
+const lateness = ({ wireLateMs }: LendingFigures): string =>
+  wireLateMs > 0 ? ` (packets left the wire up to ${wireLateMs.toFixed(0)} ms late)` : '';
 
 function verdicts(all: readonly Measured[]): readonly string[] {
   return all.flatMap(({ scenario, figures }) =>
@@ -101,7 +106,7 @@ ${bars.filter(({ held }) => held).length} of ${bars.length} bars were held.${lef
 | --- | --- | --- | --- | --- | --- | --- |
 ${verdicts(all).join('\n')}
 
-${all.map(({ scenario }) => `- \`${scenario.name}\`: ${scenario.says}`).join('\n')}
+${all.map(({ scenario, figures }) => `- \`${scenario.name}\`: ${scenario.says}${lateness(figures)}`).join('\n')}
 `,
   );
   return file;
