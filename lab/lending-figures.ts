@@ -85,6 +85,8 @@ const YIELDED_FOR_MS: Milliseconds = 200;
 const BACK_PART = 0.95;
 const BACK_RATE_MS: Milliseconds = 250;
 const P95 = 0.95;
+/** By which part of the bar a short run may miss it before that is more than noise. */
+const NOISE_PART = 0.05;
 
 /** Of a count at that time, between the samples. */
 function at(samples: readonly LineSample[], count: Count, ms: Milliseconds): number {
@@ -232,7 +234,7 @@ function valuesOf(
   }
 }
 
-/** `noisy`: for a round or two on a shared machine, a bar is missed when all of them miss it. */
+/** `noisy`: for a round or two on a shared machine, a bar is missed when all of them miss it by more than noise does. */
 function judge(
   bar: LendingBar,
   rounds: readonly (readonly number[])[],
@@ -247,7 +249,9 @@ function judge(
   if (known.length === 0) return { figure: bar.figure, bar: text, value: null, held: false };
   const each = known.map(of);
   const value = floor ? Math.max(...each) : Math.min(...each);
-  return { figure: bar.figure, bar: text, value, held: floor ? value >= limit : value <= limit };
+  const slack = strictness === 'noisy' ? limit * NOISE_PART : 0;
+  const held = floor ? value >= limit - slack : value <= limit + slack;
+  return { figure: bar.figure, bar: text, value, held };
 }
 
 /** Judges everything that was measured. */
