@@ -144,21 +144,21 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['counts apart', size(DISPUTE_BYTES)],
 ];
 
-/** Sentences of the document that name a bound. */
+/** Sentences of the document that name a bound, however its lines are broken. */
 export const PROTOCOL_SENTENCES: readonly string[] = [
   `up to ${SENDS_MAX} times in all`,
   `once it is confirmed for ${time(REPEAT_MS)} more`,
   `cut it to ${NAME_MAX} UTF-16 units`,
   `number of addresses, 1 to ${ADDRESSES_MAX}`,
   `| ${SECRET_BYTES} | secret: random |`,
-  `\`lp-\` and\n${PSEUDONYM_CHARACTERS} random characters`,
+  `\`lp-\` and ${PSEUDONYM_CHARACTERS} random characters`,
   `A nonce is ${NONCE_BYTES} random bytes`,
   `its last ${ROTATIONS_MAX} statements`,
   `the same again every ${time(OFFER_REPEAT_MS)}`,
   `no faster than every ${time(OFFER_SPACING_MS)}`,
   `has sent no request for ${link.silentMs / 1_000} s`,
   `asks \`hello\` every ${time(QUESTION_MS)}`,
-  `longer than ${size(MESSAGE_MAX_BYTES)} or comes faster than\n${LINES_PER_SECOND_MAX} lines a second`,
+  `longer than ${size(MESSAGE_MAX_BYTES)} or comes faster than ${LINES_PER_SECOND_MAX} lines a second`,
   `After ${time(SILENCE_MS)} of silence`,
   `called again after ${time(connectRetry)}`,
   `from ${time(GRACE_MS)} after an offer of 0 on`,
