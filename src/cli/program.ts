@@ -74,12 +74,12 @@ function buildProgram(rooms: Rooms, clock: Clock): Command {
   addDaemonCommands(program, rooms, clock);
   addReadingCommands(program, clock);
   addSteeringCommands(program);
+  addPairingCommands(program, withJson, print, clock);
+  addIdentityCommands(program, withJson, print, clock);
   addLendCommands(program, withJson, print);
   addLedgerCommands(program, withJson, print, clock);
   addTrustCommand(program, withJson);
   addOriginCommands(program, withJson, print, clock);
-  addPairingCommands(program, withJson, print, clock);
-  addIdentityCommands(program, withJson, print, clock);
   addConfigCommands(program);
   addGet(program, rooms, clock);
   addDemo(program, rooms);
@@ -169,11 +169,11 @@ function addSteeringCommands(program: Command): void {
       (await import('./steer.ts')).join(invitation, flags, print),
     );
   withJson(program.command('part'))
+    .alias('unpair')
     .description('end the pairing with a neighbour, at once')
     .argument('<name>', 'its name or id')
     .action(async (name: string, flags: SteerFlags) => (await import('./steer.ts')).part(name, flags, print));
   withJson(program.command('rename'))
-    .alias('unpair')
     .description('call a neighbour something else')
     .argument('<name>', 'its name or id')
     .argument('<new>', 'its new name')

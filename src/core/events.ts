@@ -74,11 +74,11 @@ export type Event =
       /** True when its own signature proves it. */
       readonly signed: boolean;
     }
-  | { readonly kind: 'neighbour_blocked'; readonly neighbour: string; readonly id: string }
-  | { readonly kind: 'neighbour_unblocked'; readonly neighbour: string; readonly id: string }
   /** A household wants to pair without an invitation: our person should compare the number. */
   | { readonly kind: 'pairing_asked'; readonly address: string }
   | { readonly kind: 'pairing_ended'; readonly address: string; readonly why: string }
+  | { readonly kind: 'neighbour_blocked'; readonly neighbour: string; readonly id: string }
+  | { readonly kind: 'neighbour_unblocked'; readonly neighbour: string; readonly id: string }
   /** It has another key, and so another id. */
   | {
       readonly kind: 'neighbour_rekeyed';
