@@ -189,7 +189,7 @@ const SECTIONS = {
     ),
     check_percent: key(
       z.number().min(0, 'must be from 0 to 10').max(10, 'must be from 0 to 10'),
-      1,
+      0.25,
       'How much of what "checked" neighbours bring is fetched again over our own line, and compared.',
     ),
   }),

@@ -23,7 +23,7 @@ const ROOM_STEADY = 0.05;
 /** A connection that begins doubles with every round trip, and is seen some of them later: it is left so many times as much. */
 const GROWS_TO = 8;
 /** So much of a line may be used: a line that is full has a queue. */
-export const FULL_PART = 0.975;
+export const FULL_PART = 0.99;
 /** Less of the line is chatter, and holds nothing back. */
 export const CHATTER = 0.02;
 const GROWN = 1.25;
