@@ -25,12 +25,22 @@ export interface LineWatchOptions {
   readonly addresses?: () => NodeJS.Dict<Pick<NetworkInterfaceInfo, 'address'>[]>;
 }
 
+/** Which interfaces lead to clients alone, as it was found. */
+interface InsideNames {
+  readonly at: Milliseconds;
+  readonly link: ReadonlySet<string>;
+  readonly names: ReadonlySet<string>;
+}
+
 export class LineWatch {
   readonly #options: LineWatchOptions;
   readonly #read: ReadProc;
   #names: readonly string[] = [];
   #namesAt: Milliseconds | undefined;
   #everFound = false;
+  /** Of all interfaces, as they were read last. */
+  #all: ReadonlyMap<string, Counters> = new Map();
+  #inside: InsideNames | undefined;
 
   constructor(options: LineWatchOptions) {
     this.#options = options;
@@ -62,19 +72,14 @@ export class LineWatch {
 
   /**
    * The counters of what leads to the household's clients: all interfaces with an address, but the line's own and those
-   * at whose addresses (`link`) neighbours reach us. Undefined where clients can not be told from neighbours like that.
+   * at whose addresses (`link`) neighbours reach us; of the moment at which `counters` was asked last. Undefined where clients can not be told from neighbours like that.
    */
   inside(link: ReadonlySet<string>): ReadonlyMap<string, Counters> | undefined {
-    if (!this.isGateway || this.#names.length === 0) return undefined;
-    const own = Object.entries((this.#options.addresses ?? networkInterfaces)());
-    const names = new Set(
-      own.flatMap(([name, addresses = []]) => {
-        const isClients = name !== 'lo' && !this.#names.includes(name);
-        return isClients && !addresses.some(({ address }) => link.has(address)) ? [name] : [];
-      }),
-    );
-    const all = interfaceCounters(this.#read('/proc/net/dev') ?? '');
-    const found = new Map([...all].filter(([name]) => names.has(name)));
+    const { clock } = this.#options;
+    const known = this.#inside;
+    const isNew = known === undefined || clock.now() - known.at >= ROUTES_EVERY_MS;
+    const { names } = isNew || !sameSet(known.link, link) ? this.#findInside(link) : known;
+    const found = new Map([...this.#all].filter(([name]) => names.has(name)));
     return found.size === 0 ? undefined : found;
   }
 
@@ -87,12 +92,24 @@ export class LineWatch {
     // On a machine that never had a way out there is nothing to go by; one that lost it is another matter.
     if (this.#names.length === 0 && !this.#everFound) return undefined;
     const all = interfaceCounters(text);
+    this.#all = all;
     return new Map(
       this.#names.flatMap((name) => {
         const found = all.get(name);
         return found === undefined ? [] : [[name, found] as const];
       }),
     );
+  }
+
+  #findInside(link: ReadonlySet<string>): InsideNames {
+    const own = Object.entries((this.#options.addresses ?? networkInterfaces)());
+    const isKnown = this.isGateway && this.#names.length > 0;
+    const names = own.flatMap(([name, addresses = []]) => {
+      const isClients = isKnown && name !== 'lo' && !this.#names.includes(name);
+      return isClients && !addresses.some(({ address }) => link.has(address)) ? [name] : [];
+    });
+    this.#inside = { at: this.#options.clock.now(), link, names: new Set(names) };
+    return this.#inside;
   }
 
   #find(): void {
@@ -121,3 +138,6 @@ function readProc(file: string): string | undefined {
     return undefined;
   }
 }
+
+const sameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
+  a.size === b.size && [...a].every((one) => b.has(one));
