@@ -132,6 +132,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     ),
   );
   let desk: HouseholdDesk | undefined;
+  let reached: Pick<Neighbourhood, 'reachedAt'> | undefined;
   const watch = new LineWatch({ interface: config.line.interface, clock });
   const steward = owned.use(
     await Steward.open(
@@ -147,6 +148,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         lender,
         usage: owned.use(await UsageBook.open(stateDir, clock, events)),
         watch,
+        linkedAt: () => reached?.reachedAt() ?? new Set(),
         ownBytes: () => desk?.ownBytes() ?? 0,
         lentUs: (id) => desk?.borrowedFrom(id) ?? 0,
       },
@@ -166,6 +168,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       { clock, events, handlers: lender },
     ),
   );
+  reached = neighbourhood;
   owned.use(
     neighbourhood.book.listen((change) => {
       if (change.kind !== 'removed') return;

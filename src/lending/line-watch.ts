@@ -60,6 +60,24 @@ export class LineWatch {
     return addresses.some((address) => here.has(address)) || (forAll && !this.isGateway);
   }
 
+  /**
+   * The counters of what leads to the household's clients: all interfaces with an address, but the line's own and those
+   * at whose addresses (`link`) neighbours reach us. Undefined where clients can not be told from neighbours like that.
+   */
+  inside(link: ReadonlySet<string>): ReadonlyMap<string, Counters> | undefined {
+    if (!this.isGateway || this.#names.length === 0) return undefined;
+    const own = Object.entries((this.#options.addresses ?? networkInterfaces)());
+    const names = new Set(
+      own.flatMap(([name, addresses = []]) => {
+        const isClients = name !== 'lo' && !this.#names.includes(name);
+        return isClients && !addresses.some(({ address }) => link.has(address)) ? [name] : [];
+      }),
+    );
+    const all = interfaceCounters(this.#read('/proc/net/dev') ?? '');
+    const found = new Map([...all].filter(([name]) => names.has(name)));
+    return found.size === 0 ? undefined : found;
+  }
+
   /** Undefined where the machine has no counters, or none are to be read; empty when no interface leads out any more. */
   counters(): ReadonlyMap<string, Counters> | undefined {
     if (this.#options.interface === 'none') return undefined;

@@ -6,12 +6,13 @@
  *     own = what the interface counted - what was lent, with the headers that it came in
  *
  * Lent bytes are counted when the relay passes them on, a moment after the interface has seen them: they wait in the
- * kernel. That much more than was lent is forgiven (`ahead`), and taken back when the relay has caught up, or by and by:
- * what a borrower gave up halfway is never passed on. It must never take what is not known for nothing: a reading that
+ * kernel, or for a packet that was lost before them. That much more than was lent is forgiven (`ahead`), and taken back
+ * when the relay has caught up, or by and by: what a borrower gave up halfway is never passed on. On a gateway with
+ * interfaces for clients alone, what went to them is the household's, and nothing has to be guessed. It must never take what is not known for nothing: a reading that
  * can't be right says so.
  */
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
-import { KIB } from '../core/units.ts';
+import { KIB, MIB } from '../core/units.ts';
 import { type Counters, counted } from './counters.ts';
 import type { Directions } from './policy.ts';
 
@@ -22,6 +23,8 @@ export const ACK_SHARE = 0.025;
 /** How long lent bytes may wait in the kernel before they are taken for the household's. */
 export const AHEAD_MS: Milliseconds = 150;
 const AHEAD_MIN: Bytes = 64 * KIB;
+/** The same where it is seen what was passed on to clients: as much as a kernel keeps for one connection. */
+export const AHEAD_KNOWN_MAX: Bytes = 8 * MIB;
 /** So little in so long is no transfer. */
 const QUIET_BYTES: Bytes = 2 * KIB;
 const QUIET_MS: Milliseconds = 500;
@@ -44,6 +47,8 @@ export interface Reading {
   readonly at: Milliseconds;
   /** By name, of the interfaces that lead to the Internet; undefined where there are none to be read. */
   readonly interfaces: ReadonlyMap<string, Counters> | undefined;
+  /** The same of interfaces that lead to the household's clients, and to nobody else; undefined where there is none such. */
+  readonly inside: ReadonlyMap<string, Counters> | undefined;
   /** Carried for borrowers, both directions, since the start. */
   readonly lentBytes: Bytes;
   /** What the daemon itself fetched for the household, since the start. */
@@ -130,15 +135,16 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
   }
   const bytes = carried(since.interfaces, reading.interfaces, elapsed);
   if (bytes === undefined) return fault('counters_jumped');
-  const most = aheadMax(reading.lentRate);
+  const forwarded = forwardedBetween(since.inside, reading.inside, elapsed);
+  const most = forwarded === undefined ? aheadMax(reading.lentRate) : AHEAD_KNOWN_MAX;
   const forgotten = (reading.lentRate * FORGET_PART * elapsed) / 1000;
   // Where nothing has come and nothing gone for long, nothing waits.
   const isQuiet = lent === 0 && bytes.down < QUIET_BYTES && elapsed >= QUIET_MS;
   const waiting = isQuiet ? 0 : Math.max(0, state.ahead.down - forgotten);
-  const down = ownOf(bytes.down, lent * WIRE_OVERHEAD, waiting, most);
+  const down = ownOf(bytes.down, lent * WIRE_OVERHEAD, { waiting, most, forwarded: forwarded?.down });
   const lentUp = lent * (linkOnLine ? WIRE_OVERHEAD : ACK_SHARE);
   const upMax = aheadMax(reading.lentRate * (linkOnLine ? 1 : ACK_SHARE));
-  const up = ownOf(bytes.up, lentUp, state.ahead.up, upMax);
+  const up = ownOf(bytes.up, lentUp, { waiting: state.ahead.up, most: upMax, forwarded: undefined });
   const own = { down: Math.max(perSecond(down.own), perSecond(ownBytes)), up: perSecond(up.own) };
   const total = { down: perSecond(bytes.down), up: perSecond(bytes.up) };
   const measured: Measured = { kind: 'rates', from: 'counters', total, own };
@@ -170,13 +176,29 @@ const aheadMax = (rate: BytesPerSecond): Bytes => (rate > 0 ? AHEAD_MIN + (rate 
 function ownOf(
   total: Bytes,
   lent: Bytes,
-  ahead: Bytes,
-  most: Bytes,
+  {
+    waiting,
+    most,
+    forwarded = 0,
+  }: { readonly waiting: Bytes; readonly most: Bytes; readonly forwarded: Bytes | undefined },
 ): { readonly own: Bytes; readonly ahead: Bytes } {
   const more = total - lent;
-  if (more <= 0) return { own: 0, ahead: Math.max(0, ahead + more) };
-  const forgiven = Math.min(more, Math.max(0, most - ahead));
-  return { own: more - forgiven, ahead: ahead + forgiven };
+  const notLent = Math.max(0, waiting + more);
+  const passedOn = Math.min(forwarded, notLent);
+  const left = notLent - passedOn;
+  const tooMuch = Math.max(0, Math.min(more - passedOn, left - most));
+  return { own: passedOn + tooMuch, ahead: left - tooMuch };
+}
+
+/** What went between the household's clients and this machine; undefined when that is not known for the whole time. */
+function forwardedBetween(
+  before: Reading['inside'],
+  after: Reading['inside'],
+  elapsed: Milliseconds,
+): Directions<Bytes> | undefined {
+  if (before === undefined || after === undefined || !sameNames(before, after)) return undefined;
+  const bytes = carried(before, after, elapsed);
+  return bytes === undefined ? undefined : { down: bytes.up, up: bytes.down };
 }
 
 function carried(

@@ -66,6 +66,8 @@ export interface StewardRooms {
   readonly lender: Lender;
   readonly usage: UsageBook;
   readonly watch: LineWatch;
+  /** Addresses of this machine at which neighbours are connected. */
+  readonly linkedAt: () => ReadonlySet<string>;
   /** What the daemon itself fetched for the household since the start. */
   readonly ownBytes: () => Bytes;
   /** What that neighbour's line brought us since the start. */
@@ -184,7 +186,7 @@ export class Steward implements AsyncDisposable {
   }
 
   #look(): void {
-    const { clock, lender, watch, ownBytes } = this.#rooms;
+    const { clock, lender, watch, linkedAt, ownBytes } = this.#rooms;
     const wall = clock.wall();
     this.#checkClock(wall);
     this.#count(wall);
@@ -193,6 +195,7 @@ export class Steward implements AsyncDisposable {
       {
         at: clock.now(),
         interfaces: watch.counters(),
+        inside: watch.inside(linkedAt()),
         lentBytes: lender.status().bytesCarried,
         ownBytes: ownBytes(),
         lentRate: lender.isActive ? this.#share.total : 0,

@@ -99,6 +99,11 @@ export class LinkServer implements AsyncDisposable {
     return link;
   }
 
+  /** @see LinkSockets.reachedAt */
+  reachedAt(): ReadonlySet<string> {
+    return this.#sockets.reachedAt();
+  }
+
   /** Where it listens, with the port that was given out. */
   addresses(): readonly string[] {
     return this.#servers.map((server) => {

@@ -101,6 +101,14 @@ export class LinkSockets {
     return true;
   }
 
+  /** Addresses of this machine that neighbours are connected to now, as the system names its own: no zone, IPv4 as such. */
+  reachedAt(): ReadonlySet<string> {
+    const addresses = [...this.#byHousehold]
+      .filter(([id]) => this.#options.isPaired(id))
+      .flatMap(([, sockets]) => [...sockets].map(({ localAddress = '' }) => localAddress));
+    return new Set(addresses.map((address) => address.replace(/^::ffff:/, '').replace(/%.*$/, '')));
+  }
+
   /** Connections of that household now. */
   count(id: HouseholdId): number {
     return this.#byHousehold.get(id)?.size ?? 0;

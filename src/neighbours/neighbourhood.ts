@@ -167,6 +167,11 @@ export class Neighbourhood implements AsyncDisposable {
     return advertised(this.#options.advertise, this.#server?.addresses() ?? []);
   }
 
+  /** Addresses of this machine that neighbours are connected to now. */
+  reachedAt(): ReadonlySet<string> {
+    return this.#server?.reachedAt() ?? new Set();
+  }
+
   /** Ends every connection of a household to us, and of us to it; a neighbour may come again. */
   cut(id: HouseholdId): void {
     this.#server?.dropConnections(id);

@@ -47,3 +47,15 @@ test('on this machine it reads what there is, and never throws', () => {
   const counters = new LineWatch({ interface: 'auto', clock: new FakeClock() }).counters();
   assert.ok(counters === undefined || counters.size > 0);
 });
+
+test('interfaces for clients alone are those that are neither the line’s nor the neighbours’', () => {
+  const files: Record<string, string> = { '/proc/net/dev': DEV, '/proc/net/route': ROUTE };
+  const { made } = watch(files);
+  made.counters();
+  const inside = (link: string[] = []) => [...(made.inside(new Set(link))?.keys() ?? [])];
+  assert.deepEqual(inside(), []);
+  files['/proc/sys/net/ipv4/ip_forward'] = '1\n';
+  assert.deepEqual(inside(), ['lan']);
+  assert.deepEqual(inside(['192.0.2.7']), ['lan']);
+  assert.deepEqual(inside(['192.168.1.1']), []);
+});

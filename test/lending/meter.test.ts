@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import type { Counters } from '../../src/lending/counters.ts';
 import {
   ACK_SHARE,
+  AHEAD_KNOWN_MAX,
   AHEAD_MS,
   capacityOf,
   FORGET_PART,
@@ -28,10 +29,16 @@ class Line {
   name: string | undefined = 'wan';
   readonly linkOnLine: boolean;
   rate = 5e6;
+  hasInside = false;
+  toClients = 0n;
 
   constructor(linkOnLine = false) {
     this.linkOnLine = linkOnLine;
     this.read();
+  }
+
+  inside(): ReadonlyMap<string, Counters> | undefined {
+    return this.hasInside ? new Map([['lan', { rx: 0n, tx: this.toClients }]]) : undefined;
   }
 
   read(): MeterState {
@@ -44,7 +51,7 @@ class Line {
     const reading = { at: this.at, lentBytes: this.lent, ownBytes: this.own, lentRate: this.rate };
     this.state = meterStep(
       this.state,
-      { ...reading, interfaces: undefined, ...other },
+      { ...reading, interfaces: undefined, inside: this.inside(), ...other },
       { linkOnLine: this.linkOnLine },
     );
     return this.state;
@@ -53,9 +60,17 @@ class Line {
   step(own: number, lent: number, { arrived = lent, ms = STEP_MS } = {}): MeterState {
     this.at += ms;
     this.lent += lent;
+    this.toClients += BigInt(Math.round(own));
     this.rx += BigInt(Math.round(own + arrived * WIRE_OVERHEAD));
     this.tx += BigInt(Math.round(arrived * ACK_SHARE + (this.linkOnLine ? lent * WIRE_OVERHEAD : 0)));
     return this.read();
+  }
+
+  /** From now on there is an interface for clients alone. */
+  withInside(): this {
+    this.hasInside = true;
+    this.step(0, 0);
+    return this;
   }
 
   own_(): number {
@@ -94,6 +109,27 @@ test('a household that wants a quarter of the line is noticed within 300 ms, how
   for (let i = 0; i < 10; i += 1) line.step(0, perStep);
   for (let i = 0; i < 3; i += 1) line.step(perStep, perStep);
   assert.ok(line.own_() > 0);
+});
+
+test('where clients have an interface of their own, what went to them is the household’s, at once and no more', () => {
+  const line = new Line().withInside();
+  // A packet was lost: megabytes wait for it in the kernel.
+  for (let i = 0; i < 10; i += 1) line.step(0, 0, { arrived: 400_000 });
+  assert.equal(line.own_(), 0);
+  line.step(20_000, 0, { arrived: 400_000 });
+  assert.equal(line.own_(), 200_000);
+  line.step(0, 4_000_000, { arrived: 0 });
+  assert.equal(line.own_(), 0);
+});
+
+test('what this machine itself takes of the line is seen when it is more than a kernel keeps', () => {
+  const line = new Line().withInside();
+  let bytes = 0;
+  while (line.own_() === 0 && bytes < 2 * AHEAD_KNOWN_MAX) {
+    line.step(0, 0, { arrived: 500_000 });
+    bytes += 500_000;
+  }
+  assert.ok(bytes * WIRE_OVERHEAD > AHEAD_KNOWN_MAX && bytes < 2 * AHEAD_KNOWN_MAX, `${bytes}`);
 });
 
 test('over time what is forgiven is bounded', () => {

@@ -66,6 +66,7 @@ async function keep(
         lender,
         usage: owned.use(await UsageBook.open(dir, clock, events)),
         watch,
+        linkedAt: () => new Set(),
         ownBytes: () => 0,
         lentUs: () => 0,
       },
