@@ -6,7 +6,7 @@
 import { type Bytes, type BytesPerSecond, GIB, MIB, type Milliseconds } from '../src/core/units.ts';
 import { type Judged, judge, type Strictness, valuesOf } from './bars.ts';
 import { median } from './middle.ts';
-import type { PooledRun, Result, Round } from './results.ts';
+import type { Carried, PooledRun, Result, Round } from './results.ts';
 import type { PoolScheme, Scenario } from './scenario.ts';
 import type { Sample, Transfer } from './watched.ts';
 
@@ -34,8 +34,8 @@ export interface SchemeFigures {
   readonly efficiency: Spread;
   /** Of the own line alone: above 1 is faster. */
   readonly ofOwn: Spread;
-  readonly windowMiB: Spread | null;
-  readonly twicePart: Spread | null;
+  readonly windowMiB: Spread;
+  readonly twicePart: Spread;
   readonly lastPartRate: Spread | null;
   readonly longestGapMs: Spread | null;
   /** Of all processes but the wire. */
@@ -47,7 +47,7 @@ export interface SchemeFigures {
 /** The end of a file whose rate is compared with that of the whole. */
 const LAST_PART = 0.05;
 /** TCP's payload of a packet of 1500 bytes, with time stamps. */
-const PAYLOAD = 1448 / 1500;
+export const PAYLOAD = 1448 / 1500;
 
 const spread = (values: readonly number[]): Spread => ({
   median: median(values),
@@ -75,8 +75,17 @@ export function carriable({ lines }: Scenario, ms: Milliseconds): Bytes {
   return bytes * PAYLOAD;
 }
 
+/** What lines alone had carried by then; by `otherwise` where nobody looked for so long. */
+function carriedBy(samples: readonly Carried[], ms: Milliseconds, otherwise: () => Bytes): Bytes {
+  const after = samples.findIndex((sample) => sample.ms >= ms);
+  const [before, next] = [samples[after - 1], samples[after]];
+  if (before === undefined || next === undefined) return otherwise();
+  return before.bytes + ((next.bytes - before.bytes) * (ms - before.ms)) / (next.ms - before.ms);
+}
+
 function efficiency(scenario: Scenario, round: Round, run: PooledRun): number {
-  if (scenario.lines.some(({ trace }) => trace !== undefined)) return run.bytes / carriable(scenario, run.ms);
+  if (scenario.lines.some(({ trace }) => trace !== undefined))
+    return run.bytes / carriedBy(round.aloneCarried ?? [], run.ms, () => carriable(scenario, run.ms));
   return goodput(run) / round.alone.reduce((sum, line) => sum + goodput(line), 0);
 }
 
@@ -135,8 +144,9 @@ function schemeFigures(scenario: Scenario, result: Result, scheme: PoolScheme): 
     ms: each((run) => run.ms),
     efficiency: each((run, round) => efficiency(scenario, round, run)),
     ofOwn: each((run, { alone: [own] }) => (own === undefined ? Number.NaN : goodput(run) / goodput(own))),
-    windowMiB: some((run) => (run.peakWindowBytes === undefined ? undefined : run.peakWindowBytes / MIB)),
-    twicePart: some((run) => (run.bytesTwice === undefined ? undefined : run.bytesTwice / run.bytes)),
+    // Of a download that nobody pooled nothing was held, and nothing came twice.
+    windowMiB: each((run) => (run.peakWindowBytes ?? 0) / MIB),
+    twicePart: each((run) => (run.bytesTwice ?? 0) / run.bytes),
     lastPartRate: some((run) => (seen ? lastPartRate(run) : undefined)),
     longestGapMs: some((run) => (seen ? longestGapMs(run) : undefined)),
     cpuPerGiB: each((run) =>

@@ -6,14 +6,23 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Milliseconds } from '../src/core/units.ts';
 import { aria2Split, type ClientRun, curl, oneFile } from './clients.ts';
 import { LabError } from './failure.ts';
+import { PAYLOAD } from './figures.ts';
 import { MULTI_NS } from './namespaces.ts';
-import type { Neighbourhood } from './neighbourhood.ts';
+import { type Neighbourhood, wireOf } from './neighbourhood.ts';
 import { CA_FILE, MPTCP_PORT, ORIGIN_ADDRESS, ORIGIN_NAME, originFile, SMALL_FILE } from './origin.ts';
 import { must, type RunOptions, run } from './process.ts';
+import type { Carried } from './results.ts';
 import { meanRate } from './scenario.ts';
 import { type Told, type Transfer, type Watched, watched } from './watched.ts';
 
+const SAMPLE_MS: Milliseconds = 40;
 const DOWNLOAD_BOUND_MS: Milliseconds = 400_000;
+
+/** What each line did, and where that was looked at, what all had carried by when. */
+export interface Alone {
+  readonly alone: readonly Transfer[];
+  readonly carried?: readonly Carried[];
+}
 
 const url = (name: string, port = 80): string => `http://${ORIGIN_ADDRESS}:${port}/${name}`;
 
@@ -22,10 +31,10 @@ export async function linesAlone(
   neighbourhood: Neighbourhood,
   signal: AbortSignal,
   atMostMs: Milliseconds,
-): Promise<readonly Transfer[]> {
+): Promise<Alone> {
   const { lines, bytes: whole } = neighbourhood.scenario;
   const name = originFile(whole);
-  return await Promise.all(
+  const alone = await Promise.all(
     lines.map(async (line, i) => {
       const bytes = Math.min(whole, Math.round((meanRate(line) * atMostMs) / 1000));
       const options = { ns: neighbourhood.household(i + 1).clientNs, signal, timeoutMs: DOWNLOAD_BOUND_MS };
@@ -35,6 +44,37 @@ export async function linesAlone(
       return { bytes: part.length > 0 ? bytes : whole, ms: Number(stdout) * 1000 };
     }),
   );
+  return { alone };
+}
+
+/**
+ * The same, each line with the whole file, while the wires are looked at: where rates change, what lines carry depends on when
+ * one looks.
+ */
+export async function linesAloneAllTheWhile(
+  neighbourhood: Neighbourhood,
+  signal: AbortSignal,
+): Promise<Alone> {
+  const carried: Carried[] = [];
+  const { wires, scenario } = neighbourhood;
+  const sum = async (): Promise<number> => {
+    const { ways } = await wires.counters();
+    return scenario.lines.reduce((bytes, _, i) => bytes + (ways[`${wireOf(i + 1)}.down`]?.bytes ?? 0), 0);
+  };
+  const before = await sum();
+  const began = performance.now();
+  const measured = linesAlone(neighbourhood, signal, DOWNLOAD_BOUND_MS);
+  const ended = new AbortController();
+  const stop = (): void => ended.abort();
+  measured.then(stop, stop);
+  // Once one has all, not every line is full any more.
+  const lines = measured.then(({ alone }) => Math.min(...alone.map(({ ms }) => ms)));
+  while (!ended.signal.aborted) {
+    carried.push({ ms: performance.now() - began, bytes: ((await sum()) - before) * PAYLOAD });
+    await wait(SAMPLE_MS);
+  }
+  const first = await lines;
+  return { ...(await measured), carried: carried.filter(({ ms }) => ms <= first) };
 }
 
 /** The own line, with aria2 and sixteen connections; the time includes its start. */

@@ -13,6 +13,12 @@ import type { PoolScheme } from './scenario.ts';
 import type { Look } from './spans.ts';
 import type { Sample, Transfer, Watched } from './watched.ts';
 
+/** What had been carried, so long after the beginning. */
+export interface Carried {
+  readonly ms: Milliseconds;
+  readonly bytes: Bytes;
+}
+
 /** One pooled download, or several at once. */
 export interface PooledRun {
   readonly scheme: PoolScheme;
@@ -40,6 +46,9 @@ export interface PooledRun {
 export interface Round {
   /** In the order of the lines. */
   readonly alone: readonly Transfer[];
+  /** What all lines together had carried of files since the measurement of the lines alone began; where rates follow a trace. */
+  readonly aloneCarried?: readonly Carried[];
+  /** In the first round only: it has the own line and nothing else, and takes longer than all the rest. */
   readonly aria2: Watched | undefined;
   readonly mptcp: Watched | undefined;
   readonly pooled: readonly PooledRun[];

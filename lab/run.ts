@@ -11,6 +11,7 @@ import type { Household } from './household.ts';
 import {
   allLinesByMptcp,
   linesAlone,
+  linesAloneAllTheWhile,
   ownLineByAria2,
   ownLineWithSmallPages,
   pooled,
@@ -50,7 +51,7 @@ export async function runScenario(scenario: Scenario, settings: RunSettings): Pr
   const rounds: Round[] = [];
   for (let n = firstRound; n < firstRound + wanted; n += 1) {
     await neighbourhood.wires.seed(n);
-    const round = await runRound(neighbourhood, signal, aloneMs);
+    const round = await runRound(neighbourhood, signal, { aloneMs, isFirst: n === firstRound });
     rounds.push(round);
     say(`${scenario.name}, round ${n}: ${summary(round)}`);
   }
@@ -105,7 +106,7 @@ function summary({ alone, aria2, mptcp, pooled: runs }: Round): string {
 async function runRound(
   neighbourhood: Neighbourhood,
   signal: AbortSignal,
-  aloneMs: Milliseconds,
+  { aloneMs, isFirst }: { readonly aloneMs: Milliseconds; readonly isFirst: boolean },
 ): Promise<Round> {
   const { scenario } = neighbourhood;
   const fair = async <T>(
@@ -114,13 +115,21 @@ async function runRound(
     await using _weather = await Weather.begin(neighbourhood, []);
     return await measure(neighbourhood, signal, aloneMs);
   };
-  const alone = await fair(linesAlone);
-  const aria2 = scenario.beside.includes('aria2') ? await fair(ownLineByAria2) : undefined;
+  const changing = scenario.lines.some(({ trace }) => trace !== undefined);
+  const { alone, carried } = await fair(changing ? linesAloneAllTheWhile : linesAlone);
+  const aria2 = isFirst && scenario.beside.includes('aria2') ? await fair(ownLineByAria2) : undefined;
   const mptcp = scenario.beside.includes('mptcp') ? await fair(allLinesByMptcp) : undefined;
   const ownSmallMs = scenario.smallPages ? await fair(ownLineWithSmallPages) : [];
   const runs: PooledRun[] = [];
   for (const scheme of scenario.schemes) runs.push(await runPooled(neighbourhood, scheme, signal));
-  return { alone, aria2, mptcp, pooled: runs, ownSmallMs };
+  return {
+    alone,
+    aria2,
+    mptcp,
+    pooled: runs,
+    ownSmallMs,
+    ...(carried !== undefined && { aloneCarried: carried }),
+  };
 }
 
 /** One more download by the adaptive scheme, with somebody who looks at its spans all the while. */
