@@ -52,7 +52,8 @@ function take(
   now: Milliseconds,
   commands: PlanCommand[],
 ): PlanState {
-  const last = victim.asks.at(-1);
+  // Of a spare one others bring it all already.
+  const last = victim.asks.findLast((one) => !one.spare);
   if (last === undefined) return takeOfRunning(state, thief, victim, now, commands);
   const bytes = worthTaking(state, thief, victim, remaining(last));
   if (bytes === undefined) return state;

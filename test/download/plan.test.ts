@@ -344,6 +344,17 @@ describe('any world', () => {
     assert.ok(simulate({ ...world, settings: { scheme: 'proportional' }, limitMs: 1_500_000 }).gaveUp);
   });
 
+  it('in which a path was asked for what others bring already is not re-split from that', () => {
+    const silent = (ms: number) => (now: number) => (now < ms ? 0 : 250_000);
+    const own = line('own', 250_000, 1);
+    const paths = [
+      own,
+      { ...line('n1', 250_000, 1, { joinsAt: 1 }), rate: silent(55) },
+      { ...line('n2', 250_000, 200, { joinsAt: 1_648 }), rate: silent(2_457) },
+    ];
+    assert.ok(simulate({ paths, size: 1_301_949, window: WINDOW }).complete);
+  });
+
   it('is completed, or given up only when no path is left', () => {
     fc.assert(fc.property(anyWorld, check), { numRuns: Number(process.env['PLAN_WORLDS'] ?? 150) });
   });
