@@ -31,8 +31,6 @@ const FINDINGS: Readonly<Record<string, string>> = {
   'equal-2 aheadOfMptcp': HEAD_ROOM,
   'equal-3 efficiency': HEAD_ROOM,
   'equal-3 aheadOfMptcp': HEAD_ROOM,
-  'lossy efficiency': HEAD_ROOM,
-  'lossy aheadOfMptcp': HEAD_ROOM,
   'fast efficiency': TWO_CORES,
   'fast aheadOfMptcp': TWO_CORES,
   'equal-6 efficiency': TWO_CORES,
