@@ -37,6 +37,8 @@ const FINDINGS: Readonly<Record<string, string>> = {
   'equal-6 aheadOfMptcp': TWO_CORES,
   'equal-6 twicePart': TWO_CORES,
   'household-first ownLatencyMoreMs': QUEUE,
+  'household-first ownFirstSecond':
+    'The first round trips of a download meet what is in flight for borrowers: the line is free some 160 ms after its first data (yieldMs), and what it loses until then is missing in the first second',
   'ten-to-one aheadOfFixed': AHEAD_OF_FIXED,
   'one-to-ten aheadOfFixed': AHEAD_OF_FIXED,
   'file-10mb efficiency':
