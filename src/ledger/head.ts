@@ -4,10 +4,10 @@
  *
  *     {"alg":"EdDSA","typ":"linepool-ledger-head"} . {iss, seq, hash, iat} . signature
  */
-import { type KeyObject, sign } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import type { Milliseconds } from '../core/units.ts';
-import { openJws } from './jws.ts';
+import { openJws, signJws } from './jws.ts';
 
 const HEADER = '{"alg":"EdDSA","typ":"linepool-ledger-head"}';
 
@@ -32,9 +32,7 @@ export function signHead({ household, seq, hash, signedAt }: Head, privateKey: K
     hash: Buffer.from(hash).toString('base64url'),
     iat: Math.max(0, Math.floor(signedAt / 1000)),
   };
-  const text = (part: string): string => Buffer.from(part).toString('base64url');
-  const input = `${text(HEADER)}.${text(JSON.stringify(claims))}`;
-  return `${input}.${sign(null, Buffer.from(input), privateKey).toString('base64url')}`;
+  return signJws(HEADER, JSON.stringify(claims), privateKey);
 }
 
 /** What a head says; its signature is the caller's to check. Undefined when it is not in the form of one. */

@@ -3,7 +3,7 @@
  * (RFC 8037). For what is checked by the hundred thousand or must be checked at once; the link's tokens are read with jose.
  * The caller compares the header's text with the one it expects: no other algorithm or member is ever looked for here.
  */
-import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { type KeyObject, sign, verify } from 'node:crypto';
 
 export interface JwsParts {
   /** Texts, as they are signed. */
@@ -44,12 +44,16 @@ export function holds(token: string, publicKey: KeyObject): boolean {
   );
 }
 
-/** An Ed25519 key from SPKI in DER as base64url; undefined when it is none. */
-export function ed25519(publicKey: string): KeyObject | undefined {
-  try {
-    const key = createPublicKey({ key: Buffer.from(publicKey, 'base64url'), format: 'der', type: 'spki' });
-    return key.asymmetricKeyType === 'ed25519' ? key : undefined;
-  } catch {
-    return undefined;
-  }
-}
+/** The token with that key's signature under this header and payload. */
+export const signJws = (header: string, payload: string, privateKey: KeyObject): string =>
+  signedInput(
+    `${Buffer.from(header).toString('base64url')}.${Buffer.from(payload).toString('base64url')}`,
+    privateKey,
+  );
+
+/** The same for the text of another token, which is all before its signature. */
+export const signAgain = (token: string, privateKey: KeyObject): string =>
+  signedInput(token.slice(0, token.lastIndexOf('.')), privateKey);
+
+const signedInput = (input: string, privateKey: KeyObject): string =>
+  `${input}.${sign(null, Buffer.from(input), privateKey).toString('base64url')}`;

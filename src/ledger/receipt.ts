@@ -7,11 +7,11 @@
  *
  * It must never accept an algorithm or type other than the one that is expected.
  */
-import { type KeyObject, sign } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
-import { holds, openJws } from './jws.ts';
+import { holds, openJws, signAgain, signJws } from './jws.ts';
 
 export const RECEIPT_HEADER = '{"alg":"EdDSA","typ":"linepool-receipt"}';
 
@@ -45,18 +45,12 @@ export function receiptPayload({ borrower, lender, lease, total, issuedAt, last 
 }
 
 /** The borrower's token. */
-export function signReceipt(receipt: Receipt, borrowerKey: KeyObject): string {
-  const text = (part: string): string => Buffer.from(part).toString('base64url');
-  return signed(`${text(RECEIPT_HEADER)}.${text(receiptPayload(receipt))}`, borrowerKey);
-}
+export const signReceipt = (receipt: Receipt, borrowerKey: KeyObject): string =>
+  signJws(RECEIPT_HEADER, receiptPayload(receipt), borrowerKey);
 
 /** The lender's token, under the same text as the borrower's, which must have been read by `readReceipt` before. */
-export function countersign(borrowerToken: string, lenderKey: KeyObject): string {
-  return signed(borrowerToken.slice(0, borrowerToken.lastIndexOf('.')), lenderKey);
-}
-
-const signed = (input: string, key: KeyObject): string =>
-  `${input}.${sign(null, Buffer.from(input), key).toString('base64url')}`;
+export const countersign = (borrowerToken: string, lenderKey: KeyObject): string =>
+  signAgain(borrowerToken, lenderKey);
 
 /** Whether two tokens are signatures under the same text. */
 export const sameText = (one: string, other: string): boolean =>

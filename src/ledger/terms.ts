@@ -3,6 +3,7 @@
  * entry is appended and when a chain is verified, so that nothing is recorded that would not hold. Pure.
  */
 import { z } from 'zod';
+import { LinepoolError } from '../core/errors.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { ContentOf, Role } from './entry.ts';
 import { openJws } from './jws.ts';
@@ -12,13 +13,15 @@ export const LEASE_HEADER_TEXT = '{"alg":"EdDSA","typ":"linepool-lease"}';
 
 /** A lease as its token has it. Lending's `readLease` is what decides whether one is good; this is for what was. */
 export interface LeaseTerms {
+  /** Unique among the borrower's leases. */
   readonly id: string;
   readonly borrower: string;
   readonly lender: string;
   /** `https://host:port`. */
   readonly origin: string;
+  /** How many bytes may be carried under it, both directions together. */
   readonly maxBytes: Bytes;
-  /** By the borrower's clock, whole seconds, since 1970. */
+  /** By the borrower's clock, since 1970; a token has whole seconds. */
   readonly issuedAt: Milliseconds;
   readonly expiresAt: Milliseconds;
 }
@@ -28,31 +31,40 @@ const Claims = z.strictObject({
   aud: z.string().min(1).max(128),
   org: z.string().min(1).max(300),
   byt: z.int().min(1),
+  /** Seconds since 1970 (RFC 7519 section 2, NumericDate). */
   iat: z.int().min(0),
   exp: z.int().min(0),
   jti: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
 });
 
-/** The payload of a lease, to the byte as lending signs it. */
+/** The payload of a lease, to the byte as lending signs it. Times are cut to whole seconds. */
 export function leasePayload(terms: LeaseTerms): string {
   const claims: z.input<typeof Claims> = {
     iss: terms.borrower,
     aud: terms.lender,
     org: terms.origin,
     byt: terms.maxBytes,
-    iat: terms.issuedAt / 1000,
-    exp: terms.expiresAt / 1000,
+    iat: Math.floor(terms.issuedAt / 1000),
+    exp: Math.floor(terms.expiresAt / 1000),
     jti: terms.id,
   };
   return JSON.stringify(claims);
 }
 
-/** Undefined when the token is not in the form of a lease. */
-export function leaseTerms(token: string): LeaseTerms | undefined {
-  const parts = openJws(token);
-  if (parts?.header !== LEASE_HEADER_TEXT) return undefined;
-  const parsed = Claims.safeParse(jsonOf(parts.payload));
-  if (!parsed.success) return undefined;
+/** What a lease's payload says. @throws LinepoolError `lease_invalid` */
+export function readTerms(payload: string): LeaseTerms {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(payload);
+  } catch (error) {
+    throw new LinepoolError('lease_invalid', 'Its payload is not JSON.', { cause: error });
+  }
+  const parsed = Claims.safeParse(raw);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const what = issue?.message ?? 'not in the form of a lease';
+    throw new LinepoolError('lease_invalid', `${issue?.path.join('.') ?? ''}: ${what}`);
+  }
   const { iss, aud, org, byt, iat, exp, jti } = parsed.data;
   return {
     id: jti,
@@ -65,11 +77,14 @@ export function leaseTerms(token: string): LeaseTerms | undefined {
   };
 }
 
-function jsonOf(text: string): unknown {
+/** Undefined when the token is not in the form of a lease. */
+export function leaseTerms(token: string): LeaseTerms | undefined {
+  const parts = openJws(token);
+  if (parts?.header !== LEASE_HEADER_TEXT) return undefined;
   try {
-    return JSON.parse(text);
+    return readTerms(parts.payload);
   } catch {
-    // What is not JSON is no lease: the caller says so.
+    // No lease: the caller says so.
     return undefined;
   }
 }

@@ -8,8 +8,8 @@
  */
 import { type KeyObject, verify as verifySignature } from 'node:crypto';
 import type { Milliseconds } from '../core/units.ts';
+import { publicKeyOf } from '../neighbours/public-key.ts';
 import { Chain, type Fault, isFault, type Signed } from './chain.ts';
-import { ed25519 } from './jws.ts';
 import type { Source } from './source.ts';
 
 export interface VerifyOptions {
@@ -181,7 +181,7 @@ class Checks {
   }
 
   #key(id: string): KeyObject | undefined {
-    if (!this.#keys.has(id)) this.#keys.set(id, ed25519(this.#publicKeys.get(id) ?? ''));
+    if (!this.#keys.has(id)) this.#keys.set(id, publicKeyOf(this.#publicKeys.get(id) ?? ''));
     return this.#keys.get(id);
   }
 }

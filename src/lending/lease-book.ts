@@ -3,11 +3,12 @@
  * and remembers leases that are over until they could not be used anyway, so that showing one again never resets its count.
  * Asked by the relay at each request. It must never forget a lease before its time is up.
  */
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/clock.ts';
 import { type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Milliseconds } from '../core/units.ts';
+import { publicKeyOf } from '../neighbours/public-key.ts';
 import { checkParties, type Lease, type LeaseLimits, readLease } from './lease.ts';
 import { LeaseAccount } from './lease-account.ts';
 import type { ReceiptDesk, Signatory } from './receipt-desk.ts';
@@ -199,14 +200,12 @@ export class LeaseBook implements Disposable {
     this.#verified.delete(tokenHash);
   }
 
+  /** @throws LinepoolError `not_paired` */
   #keyOf(borrower: LeaseParty): KeyObject {
     let key = this.#keys.get(borrower.publicKey);
     if (key === undefined) {
-      key = createPublicKey({
-        key: Buffer.from(borrower.publicKey, 'base64url'),
-        format: 'der',
-        type: 'spki',
-      });
+      key = publicKeyOf(borrower.publicKey);
+      if (key === undefined) throw new LinepoolError('not_paired', 'Its key in the book is none of Ed25519.');
       this.#keys.set(borrower.publicKey, key);
     }
     return key;

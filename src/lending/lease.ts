@@ -8,10 +8,10 @@
  * It must never accept an algorithm, type or key other than the one that is expected.
  */
 import type { KeyObject } from 'node:crypto';
-import { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
 import { formatAuthority, type Origin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
+import { type LeaseTerms, leasePayload, readTerms } from '../ledger/terms.ts';
 
 /** The header that carries a lease, in lower case. */
 export const LEASE_HEADER = 'linepool-lease';
@@ -25,19 +25,8 @@ export const LEASE_TOKEN_MAX = 2048;
 /** How far two households' clocks may be apart by default. A lease lives this much longer than it says, never more. */
 export const CLOCK_SKEW_MS: Milliseconds = 5 * 60_000;
 
-export interface Lease {
-  /** Unique among the borrower's leases. */
-  readonly id: string;
-  readonly borrower: string;
-  readonly lender: string;
-  /** `https://host:port`, as `leaseOrigin` writes it. */
-  readonly origin: string;
-  /** How many bytes may be carried under it, both directions together. */
-  readonly maxBytes: Bytes;
-  /** By the borrower's clock, since 1970. */
-  readonly issuedAt: Milliseconds;
-  readonly expiresAt: Milliseconds;
-}
+/** Its origin is as `leaseOrigin` writes it. */
+export type Lease = LeaseTerms;
 
 export interface LeaseLimits {
   readonly maxBytes: Bytes;
@@ -55,33 +44,13 @@ export interface LeaseExpected {
   readonly limits: LeaseLimits;
 }
 
-const Claims = z.strictObject({
-  iss: z.string().min(1).max(128),
-  aud: z.string().min(1).max(128),
-  org: z.string().min(1).max(300),
-  byt: z.int().min(1),
-  /** Seconds since 1970 (RFC 7519 section 2, NumericDate). */
-  iat: z.int().min(0),
-  exp: z.int().min(0),
-  jti: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
-});
-
 /** How an origin is named in a lease: scheme, host and port, the port always there. */
 export const leaseOrigin = (origin: Origin): string => `${origin.scheme}://${formatAuthority(origin)}`;
 
 /** The token. Times are cut to whole seconds. */
 export async function signLease(lease: Lease, privateKey: KeyObject): Promise<string> {
   const { CompactSign } = await import('jose');
-  const claims: z.input<typeof Claims> = {
-    iss: lease.borrower,
-    aud: lease.lender,
-    org: lease.origin,
-    byt: lease.maxBytes,
-    iat: Math.floor(lease.issuedAt / 1000),
-    exp: Math.floor(lease.expiresAt / 1000),
-    jti: lease.id,
-  };
-  return new CompactSign(Buffer.from(JSON.stringify(claims)))
+  return new CompactSign(Buffer.from(leasePayload(lease)))
     .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
     .sign(privateKey);
 }
@@ -91,16 +60,8 @@ export async function signLease(lease: Lease, privateKey: KeyObject): Promise<st
  * @throws LinepoolError `lease_invalid`, `lease_expired`
  */
 export async function readLease(token: string, expected: LeaseExpected): Promise<Lease> {
-  const claims = parseClaims(await verifiedPayload(token, expected.publicKey));
-  const lease: Lease = {
-    id: claims.jti,
-    borrower: claims.iss,
-    lender: claims.aud,
-    origin: claims.org,
-    maxBytes: claims.byt,
-    issuedAt: claims.iat * 1000,
-    expiresAt: claims.exp * 1000,
-  };
+  const payload = await verifiedPayload(token, expected.publicKey);
+  const lease = readTerms(Buffer.from(payload).toString('utf8'));
   checkParties(lease, expected);
   checkLimits(lease, expected.limits);
   checkTime(lease, expected);
@@ -123,19 +84,6 @@ async function verifiedPayload(token: string, publicKey: KeyObject): Promise<Uin
     }
     throw error;
   }
-}
-
-function parseClaims(payload: Uint8Array): z.output<typeof Claims> {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(Buffer.from(payload).toString('utf8'));
-  } catch (error) {
-    throw new LinepoolError('lease_invalid', 'Its payload is not JSON.', { cause: error });
-  }
-  const parsed = Claims.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw invalid(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not in the form of a lease'}`);
 }
 
 /** Whether the lease is between these two, for that origin. @throws LinepoolError `lease_invalid` */

@@ -211,12 +211,25 @@ export class Lender implements LinkHandlers, AsyncDisposable {
 
   /** True while somebody borrows. */
   get isActive(): boolean {
-    return [...this.#borrowers.values()].some((borrower) => borrower.isActive);
+    for (const borrower of this.#borrowers.values()) if (borrower.isActive) return true;
+    return false;
+  }
+
+  /** Since the daemon started, for all together. */
+  get carried(): Directions<Bytes> {
+    let carried = this.#before;
+    for (const borrower of this.#borrowers.values()) carried = sum(carried, borrower);
+    return carried;
   }
 
   /** Since the daemon started, both directions. */
   carriedFor(neighbourId: string): Bytes {
     return this.#borrowers.get(neighbourId)?.bytes ?? 0;
+  }
+
+  /** Whom it has carried anything for since then, and is still a neighbour. */
+  get borrowerIds(): Iterable<string> {
+    return this.#borrowers.keys();
   }
 
   /** From now on, for what runs too; when it leaves nothing to lend, everything is cut before this returns. */
@@ -248,14 +261,13 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   }
 
   status(): LenderStatus {
-    const borrowers = [...this.#borrowers.values()];
-    const carried = borrowers.reduce(sum, this.#before);
+    const { carried } = this;
     return {
       rate: this.#lent.rate,
       reason: this.#lent.reason,
       bytesCarried: carried.down + carried.up,
       carried,
-      borrowers: borrowers.map((borrower) => ({
+      borrowers: [...this.#borrowers.values()].map((borrower) => ({
         id: borrower.id,
         name: borrower.neighbour.name,
         rate: { down: borrower.flows.down.rate(), up: borrower.flows.up.rate() },

@@ -13,9 +13,9 @@ import { asLinepoolError, type ErrorCode, LinepoolError } from '../core/errors.t
 import type { Events } from '../core/events.ts';
 import type { Origin } from '../core/target.ts';
 import { type Bytes, KIB, type Milliseconds } from '../core/units.ts';
-import { ed25519 } from '../ledger/jws.ts';
 import { readReceipt, sameText, signReceipt } from '../ledger/receipt.ts';
 import { parseMessage, ReceiptAnswer, type ReceiptMessage } from '../neighbours/messages.ts';
+import { publicKeyOf } from '../neighbours/public-key.ts';
 import type { LeaseMeter } from '../paths/metered.ts';
 import type { Leases } from '../paths/neighbour-line.ts';
 import { LEASE_HEADER, type Lease } from './lease.ts';
@@ -302,7 +302,7 @@ export class ReceiptWriter implements Leases, Disposable {
   #keyOf(lender: Lender): KeyObject {
     const text = this.#options.publicKeyOf(lender.id);
     if (text !== undefined && lender.key?.text === text) return lender.key.object;
-    const object = text === undefined ? undefined : ed25519(text);
+    const object = text === undefined ? undefined : publicKeyOf(text);
     if (text === undefined || object === undefined) throw new LinepoolError('not_paired', lender.id);
     lender.key = { text, object };
     return object;

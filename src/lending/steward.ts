@@ -190,14 +190,9 @@ export class Steward implements AsyncDisposable {
    * @throws LinepoolError `policy_invalid`: nothing is changed
    */
   configure(configured: LendSettings, terms: Readonly<Record<string, NeighbourSettings>>): void {
-    const policy = policyOf(configured, this.#overrides, terms);
-    const before = settingsOf(this.#configured, this.#overrides);
-    this.#policy = policy;
-    this.#configured = configured;
+    this.#policy = policyOf(configured, this.#overrides, terms);
     this.#terms = terms;
-    const settings = settingsOf(configured, this.#overrides);
-    if (!sameDestinations(before, settings)) this.#rooms.lender.setDestinations(settings);
-    this.#look();
+    this.#goBy(configured, this.#overrides);
   }
 
   /** That household is not a neighbour any more: what was set for it goes with it. */
@@ -229,12 +224,18 @@ export class Steward implements AsyncDisposable {
     await this.#writing;
   }
 
-  #take(overrides: Overrides): Promise<void> {
+  /** From now on. What may be reached is told only when it is another: that ends what runs. */
+  #goBy(configured: LendSettings, overrides: Overrides): void {
     const before = settingsOf(this.#configured, this.#overrides);
+    this.#configured = configured;
     this.#overrides = overrides;
-    const settings = settingsOf(this.#configured, overrides);
+    const settings = settingsOf(configured, overrides);
     if (!sameDestinations(before, settings)) this.#rooms.lender.setDestinations(settings);
     this.#look();
+  }
+
+  #take(overrides: Overrides): Promise<void> {
+    this.#goBy(this.#configured, overrides);
     const written = this.#writing.then(() => writeOverrides(this.#options.stateDir, overrides));
     // The next change goes on whether or not this one is on disk; whoever made it hears of that.
     this.#writing = written.catch(() => undefined);
@@ -252,7 +253,7 @@ export class Steward implements AsyncDisposable {
         at: clock.now(),
         interfaces: watch.counters(),
         inside: watch.inside(linkedAt()),
-        lentBytes: lender.status().carried,
+        lentBytes: lender.carried,
         ownBytes: ownBytes(),
         lentRate: lender.isActive ? this.#share.lent.down : 0,
       },
@@ -330,9 +331,12 @@ export class Steward implements AsyncDisposable {
   /** Brings the usage up to what was carried. */
   #count(wall: Milliseconds): void {
     const { lender, usage } = this.#rooms;
-    for (const { id, bytesCarried } of lender.status().borrowers) {
-      usage.add(id, bytesCarried - (this.#carried.get(id) ?? 0), wall);
-      this.#carried.set(id, bytesCarried);
+    for (const id of lender.borrowerIds) {
+      const carried = lender.carriedFor(id);
+      const before = this.#carried.get(id) ?? 0;
+      if (carried === before) continue;
+      usage.add(id, carried - before, wall);
+      this.#carried.set(id, carried);
     }
   }
 

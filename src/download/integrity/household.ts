@@ -2,10 +2,10 @@
  * Integrity for the downloads of a household's daemon: whose key a signature is read with, and what is done with a
  * neighbour that was caught. daemon.ts makes one for all downloads.
  */
-import { createPublicKey } from 'node:crypto';
 import { LinepoolError } from '../../core/errors.ts';
 import { readSpanStatement } from '../../lending/span-statement.ts';
 import type { Neighbour } from '../../neighbours/book.ts';
+import { publicKeyOf } from '../../neighbours/public-key.ts';
 import type { Caught } from '../../neighbours/trust.ts';
 import type { Integrity } from '../contract.ts';
 import { secretRandom } from './guard.ts';
@@ -22,11 +22,10 @@ export function householdIntegrity({ percent, neighbour, caught }: HouseholdInte
     random: secretRandom,
     read: (path, token) => {
       const lender = neighbour(path);
-      if (lender === undefined) {
+      const publicKey = lender === undefined ? undefined : publicKeyOf(lender.publicKey);
+      if (lender === undefined || publicKey === undefined) {
         return Promise.reject(new LinepoolError('span_unsigned', 'It is no neighbour any more.'));
       }
-      const key = Buffer.from(lender.publicKey, 'base64url');
-      const publicKey = createPublicKey({ key, format: 'der', type: 'spki' });
       return readSpanStatement(token, { id: lender.id, publicKey });
     },
     // Also of one that we have parted from since: should it come back, it is known.
