@@ -314,7 +314,7 @@ test('the answer to a fetch is taken, and what the lender signed is what came', 
   const { body, signature = '', error } = await fetched('fetch-answer');
   assert.equal(error, undefined);
   assert.equal(body, BODY);
-  const said = await readSpanStatement(signature, { id: BARN.id, publicKey: BARN.key });
+  const said = readSpanStatement(signature, { id: BARN.id, publicKey: BARN.key });
   assert.deepEqual(said, STATEMENT);
   assert.equal(said.sha256, createHash('sha256').update(body).digest('base64url'));
   assert.equal(fromBase64(signature.split('.')[1] ?? ''), example('span-payload'));

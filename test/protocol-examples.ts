@@ -165,12 +165,12 @@ export const payloadOf = (token: string): string =>
 
 /** By name, as they stand in the document between fences. */
 export async function makeExamples(): Promise<ReadonlyMap<string, string>> {
-  const [httpLease, httpsLease, span, rotation] = await Promise.all([
+  const [httpLease, httpsLease, rotation] = await Promise.all([
     signLease(HTTP_LEASE, ATTIC.privateKey),
     signLease(HTTPS_LEASE, ATTIC.privateKey),
-    signSpan(STATEMENT, BARN.privateKey, NOW),
     signRotation({ from: BARN.id, to: BARN_LATER }, BARN.privateKey, NOW),
   ]);
+  const span = signSpan(STATEMENT, BARN.privateKey, NOW);
   const handle = handleOf(INVITATION.secret);
   const ours = signReceipt(RECEIPT, ATTIC.privateKey);
   const pseudonym = borrowerPseudonym(BARN.id, ATTIC.id);

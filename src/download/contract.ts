@@ -33,7 +33,7 @@ export interface Integrity {
   readonly percent: number;
   readonly random: Random;
   /** Reads what the path's neighbour signed. @throws LinepoolError `span_unsigned` */
-  readonly read: (path: PathId, token: string) => Promise<SpanStatement>;
+  readonly read: (path: PathId, token: string) => SpanStatement;
   /** It brought other bytes than our own line: it is to be quarantined. Again, when its own signature proves it. */
   readonly caught: (path: PathId, caught: Caught) => void;
 }

@@ -235,8 +235,17 @@ const isAwaited = (path: PathState): boolean => !path.proven && path.asks.some((
 export const workingPaths = (state: PlanState): readonly PathState[] =>
   state.paths.filter((path) => isReady(path) && !isAwaited(path));
 
-export const totalRate = (state: PlanState): BytesPerSecond =>
-  workingPaths(state).reduce((sum, path) => sum + rateOf(path), 0);
+/** Of a state, which never changes, asked many times over while spans are placed. */
+const totalRates = new WeakMap<PlanState, BytesPerSecond>();
+
+export function totalRate(state: PlanState): BytesPerSecond {
+  let total = totalRates.get(state);
+  if (total === undefined) {
+    total = workingPaths(state).reduce((sum, path) => sum + rateOf(path), 0);
+    totalRates.set(state, total);
+  }
+  return total;
+}
 
 /** How long all together take for half of what nobody was asked for: spans no longer than that end together. */
 export const fairMs = (state: PlanState): Milliseconds =>

@@ -7,6 +7,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
@@ -32,7 +33,14 @@ import { changesTo } from './rotated.ts';
 import { idOf, isKeyOf, kindNumber, packBody, unpack } from './row.ts';
 import { setAside } from './set-aside.ts';
 import { tailFault } from './tail.ts';
-import { leaseComplaint, leaseTerms, partiesOf, receiptComplaint, textComplaint } from './terms.ts';
+import {
+  type LeaseTerms,
+  leaseComplaint,
+  leaseTerms,
+  partiesOf,
+  receiptComplaint,
+  textComplaint,
+} from './terms.ts';
 
 /** Our household as it signs; its id is the hash of its public key. */
 export interface Signer {
@@ -61,6 +69,16 @@ export interface LedgerOptions {
 /** How often retention looks for what is too old. Not at the start: routers start with a wrong clock. */
 export const PRUNE_EVERY_MS: Milliseconds = 3_600_000;
 
+/** So many leases carry something at a time, mostly: what each has carried is not looked up at each receipt. */
+const RUNNING_MAX = 128;
+
+interface RunningLease {
+  readonly seq: number;
+  readonly terms: LeaseTerms;
+  /** Signed for so far. */
+  total: Bytes;
+}
+
 /** What the caller handed in would not hold: it is told, and nothing is recorded. */
 class Refused extends Error {
   readonly code: ErrorCode;
@@ -87,6 +105,7 @@ export class Ledger implements Disposable {
   #ready = false;
   /** What was reported last and is so still. */
   #failing: ErrorCode | undefined;
+  readonly #running = new LRUCache<string, RunningLease>({ max: RUNNING_MAX });
   #ended = false;
 
   private constructor(options: LedgerOptions) {
@@ -141,6 +160,7 @@ export class Ledger implements Disposable {
     const removed = this.#attempt((file) => {
       const pruned = prune(file, this.#options.clock.wall() - keep);
       if (pruned === undefined) return 0;
+      this.#running.clear();
       this.#write(file, { kind: 'pruned', ...pruned }, null);
       this.#signHead(file);
       return pruned.removed;
@@ -167,14 +187,13 @@ export class Ledger implements Disposable {
       case 'proof':
         return this.#write(file, content, this.#party(file, content.neighbour, publicKey ?? ''));
       case 'receipt': {
-        const lease = file.leaseOf(content.role, content.neighbour, content.lease);
-        if (lease === undefined)
-          throw new Refused('ledger_failed', `No lease ${content.lease} is on record.`);
-        const before = carriedUnder(file, lease.seq).total;
+        const lease = this.#leaseOf(file, content);
         const receipt = parseReceipt(content.borrower);
-        const complaint = textComplaint(content) ?? receiptComplaint(receipt, lease.terms, before);
+        const complaint = textComplaint(content) ?? receiptComplaint(receipt, lease.terms, lease.total);
         if (complaint !== undefined) throw new Refused('receipt_invalid', `${complaint}.`);
-        return this.#write(file, content, lease.seq);
+        const entry = this.#write(file, content, lease.seq);
+        lease.total = receipt.total;
+        return entry;
       }
       case 'contact': {
         const lease = file.leaseOf('lender', content.neighbour, content.lease);
@@ -183,6 +202,20 @@ export class Ledger implements Disposable {
         return this.#write(file, content, lease.seq);
       }
     }
+  }
+
+  /** The lease of a receipt, and what was signed under it. @throws Refused */
+  #leaseOf(file: LedgerFile, { role, neighbour, lease }: ContentOf<'receipt'>): RunningLease {
+    const key = `${role} ${neighbour} ${lease}`;
+    let running = this.#running.get(key);
+    if (running === undefined) {
+      const recorded = file.leaseOf(role, neighbour, lease);
+      if (recorded === undefined) throw new Refused('ledger_failed', `No lease ${lease} is on record.`);
+      const { seq, terms } = recorded;
+      running = { seq, terms, total: carriedUnder(file, seq).total };
+      this.#running.set(key, running);
+    }
+    return running;
   }
 
   #addLease(file: LedgerFile, content: ContentOf<'lease'>, publicKey: string): Entry {
@@ -194,6 +227,7 @@ export class Ledger implements Disposable {
     if (recorded?.content.kind === 'lease' && recorded.content.token === token) return recorded;
     const complaint = leaseComplaint(terms, partiesOf(role, this.#household.id, neighbour));
     if (complaint !== undefined) throw new Refused('lease_invalid', `${complaint}.`);
+    this.#running.delete(`${role} ${neighbour} ${terms.id}`);
     return this.#write(file, content, this.#party(file, neighbour, publicKey));
   }
 
@@ -235,6 +269,8 @@ export class Ledger implements Disposable {
         this.#failing = undefined;
         return result;
       } catch (error) {
+        // Nothing of what was to be written is there.
+        this.#running.clear();
         if (!(error instanceof Refused)) this.#close();
         damage = damageOf(error);
         if (damage === undefined || tries > 0) {

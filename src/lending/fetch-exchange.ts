@@ -218,18 +218,17 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
   #finish = (): void => {
     const seal = this.#state.kind === 'flowing' && this.#state.left === 0 ? this.#seal : undefined;
     this.#stop(STOPPED);
-    if (seal === undefined) this.response.end();
-    else void this.#sign(seal);
+    if (seal !== undefined) this.#sign(seal);
+    this.response.end();
   };
 
-  /** Never rejects: what can't be signed goes unsigned, and the borrower judges that. */
-  async #sign(seal: SpanSeal): Promise<void> {
+  /** Never throws: what can't be signed goes unsigned, and the borrower judges that. */
+  #sign(seal: SpanSeal): void {
     try {
-      this.response.addTrailers([[SPAN_TRAILER, await seal.end()]]);
+      this.response.addTrailers([[SPAN_TRAILER, seal.end()]]);
     } catch (error) {
       this.#host.refused(asLinepoolError(error));
     }
-    this.response.end();
   }
 
   #stop(reason: LinepoolError): void {

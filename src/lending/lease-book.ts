@@ -38,8 +38,6 @@ export const LEASES_PER_BORROWER = 1024;
 const VERIFIED_TOKENS = 1024;
 /** Longest lease that is accepted: what one timer can wait for. */
 export const LONGEST_LEASE_MS: Milliseconds = 20 * 86_400_000;
-/** Keys of borrowers that are kept ready. */
-const KEYS_KEPT = 256;
 
 /** How a lease came. */
 interface Shown {
@@ -60,7 +58,6 @@ export class LeaseBook implements Disposable {
   readonly #entries = new Map<string, Map<string, Entry>>();
   readonly #verified = new LRUCache<string, LeaseAccount>({ max: VERIFIED_TOKENS });
   #disposed = false;
-  readonly #keys = new LRUCache<string, KeyObject>({ max: KEYS_KEPT });
 
   constructor(options: LeaseBookOptions) {
     this.#options = options;
@@ -202,12 +199,8 @@ export class LeaseBook implements Disposable {
 
   /** @throws LinepoolError `not_paired` */
   #keyOf(borrower: LeaseParty): KeyObject {
-    let key = this.#keys.get(borrower.publicKey);
-    if (key === undefined) {
-      key = publicKeyOf(borrower.publicKey);
-      if (key === undefined) throw new LinepoolError('not_paired', 'Its key in the book is none of Ed25519.');
-      this.#keys.set(borrower.publicKey, key);
-    }
+    const key = publicKeyOf(borrower.publicKey);
+    if (key === undefined) throw new LinepoolError('not_paired', 'Its key in the book is none of Ed25519.');
     return key;
   }
 }

@@ -63,8 +63,6 @@ export interface ReceiptWriterOptions {
 interface Lender {
   readonly id: string;
   readonly owed: Map<string, Owed>;
-  /** Read once: its text is in the book. */
-  key: { readonly text: string; readonly object: KeyObject } | undefined;
   /** A receipt is on its way. */
   sending: boolean;
   /** Since when it has not answered. */
@@ -162,7 +160,6 @@ export class ReceiptWriter implements Leases, Disposable {
       lender = {
         id,
         owed: new Map(),
-        key: undefined,
         sending: false,
         failingSince: undefined,
         leftAloneUntil: 0,
@@ -276,7 +273,7 @@ export class ReceiptWriter implements Leases, Disposable {
     },
   ): void {
     const { total, receipt, answer } = sent;
-    const key = this.#keyOf(lender);
+    const key = this.#keyOf(lender.id);
     try {
       readReceipt(answer.receipt, key);
     } catch (cause) {
@@ -299,13 +296,10 @@ export class ReceiptWriter implements Leases, Disposable {
   }
 
   /** @throws LinepoolError `not_paired` */
-  #keyOf(lender: Lender): KeyObject {
-    const text = this.#options.publicKeyOf(lender.id);
-    if (text !== undefined && lender.key?.text === text) return lender.key.object;
-    const object = text === undefined ? undefined : publicKeyOf(text);
-    if (text === undefined || object === undefined) throw new LinepoolError('not_paired', lender.id);
-    lender.key = { text, object };
-    return object;
+  #keyOf(lenderId: string): KeyObject {
+    const key = publicKeyOf(this.#options.publicKeyOf(lenderId) ?? '');
+    if (key === undefined) throw new LinepoolError('not_paired', lenderId);
+    return key;
   }
 
   #failed(lender: Lender, owed: Owed, receipt: string, error: LinepoolError): void {

@@ -13,9 +13,9 @@ import { LinepoolError } from '../core/errors.ts';
 import { fieldValue, parseContentRange, type RawHeaders, type Validator } from '../core/http.ts';
 import type { Span } from '../core/span.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
+import { holds, openJws, signJws } from '../ledger/jws.ts';
 
-const ALGORITHM = 'EdDSA';
-const TYPE = 'linepool-span';
+const HEADER = '{"alg":"EdDSA","typ":"linepool-span"}';
 /** Longest token that is looked at, in characters. */
 export const STATEMENT_MAX = 2048;
 
@@ -49,7 +49,7 @@ export const validatorHash = ({ kind, value }: Validator): string =>
   createHash('sha256').update(`${kind} ${value}`).digest('base64url');
 
 /** Signs in the name of our household. */
-export type SignSpan = (statement: Omit<SpanStatement, 'lender'>) => Promise<string>;
+export type SignSpan = (statement: Omit<SpanStatement, 'lender'>) => string;
 
 /** Hashes a span while it passes, and signs at its end. */
 export class SpanSeal {
@@ -76,9 +76,8 @@ export class SpanSeal {
   }
 
   /** The trailer's value. Only once. @throws LinepoolError `span_unsigned` when the head did not say of what it is */
-  end(): Promise<string> {
-    if (this.#of === undefined)
-      return Promise.reject(new LinepoolError('span_unsigned', 'The origin names no version.'));
+  end(): string {
+    if (this.#of === undefined) throw unsigned('The origin names no version.');
     return this.#sign({ ...this.#of, lease: this.#lease, sha256: this.#hash.digest('base64url') });
   }
 }
@@ -92,12 +91,7 @@ function statedValidator(headers: RawHeaders): Validator | undefined {
   return undefined;
 }
 
-export async function signSpan(
-  statement: SpanStatement,
-  privateKey: KeyObject,
-  wall: Milliseconds,
-): Promise<string> {
-  const { CompactSign } = await import('jose');
+export function signSpan(statement: SpanStatement, privateKey: KeyObject, wall: Milliseconds): string {
   const claims: z.input<typeof Claims> = {
     iss: statement.lender,
     lse: statement.lease,
@@ -108,35 +102,22 @@ export async function signSpan(
     sha: statement.sha256,
     iat: Math.floor(wall / 1000),
   };
-  return new CompactSign(Buffer.from(JSON.stringify(claims)))
-    .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
-    .sign(privateKey);
+  return signJws(HEADER, JSON.stringify(claims), privateKey);
 }
 
 /**
  * What that lender signed.
  * @throws LinepoolError `span_unsigned` when the signature is not its, or what is signed is no statement
  */
-export async function readSpanStatement(
+export function readSpanStatement(
   token: string,
   lender: { readonly id: string; readonly publicKey: KeyObject },
-): Promise<SpanStatement> {
-  const unsigned = (why: string, cause?: unknown): LinepoolError =>
-    new LinepoolError('span_unsigned', why, { cause });
+): SpanStatement {
   if (token.length > STATEMENT_MAX) throw unsigned(`It is longer than ${STATEMENT_MAX} characters.`);
-  const { compactVerify } = await import('jose');
-  let claims: z.output<typeof Claims>;
-  try {
-    const { payload, protectedHeader } = await compactVerify(token, lender.publicKey, {
-      algorithms: [ALGORITHM],
-    });
-    if (protectedHeader.typ !== TYPE || Object.keys(protectedHeader).length > 2) {
-      throw unsigned(`It is not of the type ${TYPE}.`);
-    }
-    claims = Claims.parse(JSON.parse(Buffer.from(payload).toString('utf8')));
-  } catch (error) {
-    throw error instanceof LinepoolError ? error : unsigned('The signature does not hold.', error);
-  }
+  const parts = openJws(token);
+  if (parts?.header !== HEADER) throw unsigned(`It is no JWS with the header ${HEADER}.`);
+  if (!holds(token, lender.publicKey)) throw unsigned('The signature does not hold.');
+  const claims = claimsOf(parts.payload);
   if (claims.iss !== lender.id) throw unsigned('It is signed in the name of another household.');
   return {
     lender: claims.iss,
@@ -147,3 +128,14 @@ export async function readSpanStatement(
     sha256: claims.sha,
   };
 }
+
+function claimsOf(payload: string): z.output<typeof Claims> {
+  try {
+    return Claims.parse(JSON.parse(payload));
+  } catch (error) {
+    throw unsigned('What is signed is no statement.', error);
+  }
+}
+
+const unsigned = (why: string, cause?: unknown): LinepoolError =>
+  new LinepoolError('span_unsigned', why, { cause });

@@ -44,7 +44,7 @@ export interface ChecksOptions {
   readonly total: Bytes;
   readonly validator: Validator;
   /** What the path's neighbour signed; undefined when it is not asked to. @throws LinepoolError `span_unsigned` */
-  readonly read: (path: PathId, token: string) => Promise<SpanStatement>;
+  readonly read: (path: PathId, token: string) => SpanStatement;
 }
 
 export interface ChecksListener {
@@ -64,7 +64,6 @@ interface Watch {
   state: 'coming' | 'over';
   /** Read and fitting. */
   signed: string | undefined;
-  reading: boolean;
 }
 
 /** A span that was found good, or whose bytes went on. */
@@ -114,7 +113,6 @@ export class Checks implements Disposable {
       probes: new Map(),
       state: 'coming',
       signed: undefined,
-      reading: false,
     });
   }
 
@@ -224,7 +222,7 @@ export class Checks implements Disposable {
       watch.probes.delete(sample);
     }
     for (const sample of final) if (!watch.probes.has(sample)) this.#ask(watch, sample);
-    if (signed !== undefined && signed !== '') void this.#read(watch, signed);
+    if (signed !== undefined && signed !== '') this.#read(watch, signed);
     else if (span.isWhole && (signed === '' || this.#hasBrokenOff(span.path))) {
       this.#unsigned(watch, new LinepoolError('span_unsigned', 'It came without a signature.'));
     }
@@ -238,13 +236,12 @@ export class Checks implements Disposable {
     return times > BROKEN_OFF_MAX;
   }
 
-  /** Never rejects. */
-  async #read(watch: Watch, token: string): Promise<void> {
+  /** Never throws. */
+  #read(watch: Watch, token: string): void {
     const { span } = watch;
     const { read, total, validator } = this.#options;
-    watch.reading = true;
     try {
-      const said = await read(span.path, token);
+      const said = read(span.path, token);
       const fits =
         said.span.start === span.asked.start &&
         said.span.end === span.at &&
@@ -256,8 +253,6 @@ export class Checks implements Disposable {
     } catch (error) {
       this.#unsigned(watch, asLinepoolError(error));
     }
-    watch.reading = false;
-    this.#judge(watch);
   }
 
   #unsigned({ span }: Watch, error: LinepoolError): void {
@@ -266,7 +261,7 @@ export class Checks implements Disposable {
 
   #judge(watch: Watch): void {
     const { span, probes, signed } = watch;
-    if (watch.state !== 'over' || watch.reading || !this.#isOpen(watch)) return;
+    if (watch.state !== 'over' || !this.#isOpen(watch)) return;
     const wrong = [...probes].find(([sample, { ours }]) => ours !== undefined && ours !== sample.brought);
     if (wrong === undefined && [...probes.values()].some(({ ours }) => ours === undefined)) return;
     this.#forget(watch);

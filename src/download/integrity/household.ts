@@ -24,7 +24,7 @@ export function householdIntegrity({ percent, neighbour, caught }: HouseholdInte
       const lender = neighbour(path);
       const publicKey = lender === undefined ? undefined : publicKeyOf(lender.publicKey);
       if (lender === undefined || publicKey === undefined) {
-        return Promise.reject(new LinepoolError('span_unsigned', 'It is no neighbour any more.'));
+        throw new LinepoolError('span_unsigned', 'It is no neighbour any more.');
       }
       return readSpanStatement(token, { id: lender.id, publicKey });
     },

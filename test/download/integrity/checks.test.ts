@@ -47,18 +47,18 @@ class Bench {
         origin: 'http://files.example:80',
         total: TOTAL,
         validator: VALIDATOR,
-        read: (_path, token) =>
-          token === 'forged'
-            ? Promise.reject(new LinepoolError('span_unsigned', 'forged'))
-            : Promise.resolve({
-                lender: 'n',
-                lease: 'l',
-                span: span(0, 100_000),
-                total: TOTAL,
-                validator: validatorHash(VALIDATOR),
-                sha256: token,
-                ...this.statement,
-              }),
+        read: (_path, token) => {
+          if (token === 'forged') throw new LinepoolError('span_unsigned', 'forged');
+          return {
+            lender: 'n',
+            lease: 'l',
+            span: span(0, 100_000),
+            total: TOTAL,
+            validator: validatorHash(VALIDATOR),
+            sha256: token,
+            ...this.statement,
+          };
+        },
       },
       {
         caught: (path, caught) => {
