@@ -123,15 +123,21 @@ export async function pooled(
   });
 }
 
-/** So much is downloaded before what is measured. */
-const WARM_BYTES = 4_000_000;
+/** Before what is measured, so much is downloaded: for about this time, or a little. */
+const WARM_MS: Milliseconds = 2_500;
+const WARM_LEAST = 4_000_000;
+/** No file that is measured has it. */
+const WARM_NUMBER = 99;
 
 /**
- * One small download as the scenario has them, of another file: a router's daemons run for weeks, and those of the lab have
- * just started, so that their code was never run.
+ * One download as the scenario has them, of another file: a router's daemons run for weeks, and those of the lab have just
+ * started. Code that was run a few times only takes up to twice the processor time of what was run for a while.
  */
 export async function warmUp(neighbourhood: Neighbourhood, signal: AbortSignal): Promise<void> {
-  await pooled(neighbourhood, 0, signal, WARM_BYTES);
+  const { lines, bytes } = neighbourhood.scenario;
+  const sum = lines.reduce((all, { down }) => all + down, 0);
+  const warm = Math.min(bytes, Math.max(WARM_LEAST, Math.round((sum * WARM_MS) / 1000)));
+  await pooled(neighbourhood, WARM_NUMBER, signal, Math.max(WARM_LEAST, warm));
 }
 
 async function download({ command, ms }: ClientRun, options: RunOptions) {
