@@ -8,6 +8,18 @@ import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { MESSAGE_MAX_BYTES } from './messages.ts';
 import { refuse, refuseConnect } from './refusal.ts';
 
+/**
+ * To be called when the HTTP server has the connection. It feeds its parser from TLS itself, and stops the parser while answers wait
+ * for their reader; but of several TLS records that came at once, TLS hands on the next all the same, and the parser takes that for
+ * bytes that are no HTTP (`HPE_PAUSED`). As a stream, what comes meanwhile waits.
+ */
+export function readAsStream(socket: Duplex): void {
+  const nothing = (): void => undefined;
+  // Whoever listens for data makes the server read the connection as a stream for good.
+  socket.on('data', nothing);
+  socket.off('data', nothing);
+}
+
 /** Runs what answers a request; a failure becomes the answer, when there is none yet. */
 export async function answering(response: ServerResponse, run: () => Promise<void>): Promise<void> {
   try {

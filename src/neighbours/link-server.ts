@@ -20,7 +20,7 @@ import type { Neighbour } from './book.ts';
 import { channelBinding, LINK_TLS, type LinkHandlers, PATHS } from './channel.ts';
 import type { HouseholdId } from './household-id.ts';
 import type { Identity } from './identity.ts';
-import { answering, onClientError, readBody, sendJson } from './link-http.ts';
+import { answering, onClientError, readAsStream, readBody, sendJson } from './link-http.ts';
 import { LINK_LIMITS, type LinkLimits } from './link-limits.ts';
 import { LinkSockets } from './link-sockets.ts';
 import type { StrangersAsk } from './link-strangers.ts';
@@ -156,7 +156,10 @@ export class LinkServer implements AsyncDisposable {
       keepAliveInitialDelay: 15_000,
     });
     server.on('connection', (socket: Socket) => this.#sockets.onConnection(socket));
-    server.on('secureConnection', (socket: TLSSocket) => this.#sockets.onSecure(socket));
+    server.on('secureConnection', (socket: TLSSocket) => {
+      readAsStream(socket);
+      this.#sockets.onSecure(socket);
+    });
     server.on('request', (request, response) => this.#onRequest(request, response));
     server.on('connect', (request, socket, head) => this.#onConnect(request, socket, head));
     server.on('clientError', (error, socket) => onClientError(error, socket, this.#asked.has(socket)));

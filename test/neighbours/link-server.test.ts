@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { type Socket, connect as tcpConnect } from 'node:net';
+import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import * as fc from 'fast-check';
@@ -15,6 +16,9 @@ import { LinkClient } from '../../src/neighbours/link-client.ts';
 import { MESSAGE_MAX_BYTES } from '../../src/neighbours/messages.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { eventOf, type Household, household, pair, until } from './household.ts';
+
+const REQUESTS = 5;
+const BODY = Buffer.alloc(2_000_000, 'x');
 
 const certificateOf = ({ privateKeyPem, certificate }: Identity) => ({
   key: privateKeyPem,
@@ -258,6 +262,58 @@ test('what is not HTTP behind a request gets no word into the answer that is und
   await answering;
   socket.write('no HTTP at all\r\n\r\n');
   assert.match(await heard, /\r\n\r\nbytes of the file$/);
+});
+
+test('requests that come at once while an answer waits for its reader are all answered', async () => {
+  await using anna = await household('Anna');
+  await using berta = await household('Berta');
+  await pair(anna, berta);
+  const { promise: answering, resolve } = Promise.withResolvers<void>();
+  anna.relay.request = (_neighbour, _request, response) => {
+    response.writeHead(206, { 'Content-Length': BODY.length });
+    response.end(BODY);
+    resolve();
+  };
+  const wire = await tcp(anna);
+  const held: Buffer[] = [];
+  let holds = false;
+  // Several TLS records in one segment: what a burst of requests is on a busy machine.
+  const transport = new Duplex({
+    read: () => undefined,
+    write(chunk: Buffer, _encoding, done) {
+      if (holds) held.push(chunk);
+      else wire.write(chunk);
+      done();
+    },
+  });
+  wire.on('data', (chunk: Buffer) => transport.push(chunk));
+  wire.on('close', () => transport.push(null));
+  const identity = certificateOf(await loadIdentity(berta.stateDir));
+  const socket = tlsConnect({ socket: transport, rejectUnauthorized: false, ...identity });
+  socket.on('error', () => socket.destroy());
+  await once(socket, 'secureConnect');
+  wire.pause();
+  const get = 'GET http://origin.example/file HTTP/1.1\r\nHost: origin.example\r\n\r\n';
+  socket.write(get);
+  await answering;
+  holds = true;
+  for (let i = 0; i < REQUESTS - 1; i += 1) {
+    await new Promise((written) => {
+      socket.write(get, written);
+    });
+  }
+  wire.write(Buffer.concat(held));
+  let heads = 0;
+  let came = 0;
+  socket.on('data', (chunk: Buffer) => {
+    came += chunk.length;
+    heads += chunk.toString('latin1').split('HTTP/1.1 206').length - 1;
+  });
+  wire.resume();
+  await until(() => wire.destroyed || came > REQUESTS * BODY.length);
+  assert.equal(heads, REQUESTS);
+  socket.destroy();
+  wire.destroy();
 });
 
 test('slow heads are cut', async () => {
