@@ -94,7 +94,11 @@ const SECTIONS = {
     origin_line_connections: key(z.int().min(1).max(64), 6, 'The same over one line.'),
     span_time: key(time, '300 ms', "Longest span, in time of its path's rate (adaptive)."),
     fixed_span: key(size, '1 MiB', 'Span size of the scheme "fixed".'),
-    stall_timeout: key(time, '400 ms', 'A path silent for this long, and its round trips, loses its spans.'),
+    stall_timeout: key(
+      time,
+      '400 ms',
+      'A path that is silent for this long and three round trips more loses its spans.',
+    ),
   }),
   line: z.strictObject({
     down: optionalKey(
@@ -197,7 +201,7 @@ const SECTIONS = {
     keep: key(
       time.refine((ms) => ms >= LEAST_KEPT, 'must be at least "30 d"'),
       '400 d',
-      'How long it is on record what was carried for whom; older entries are removed.',
+      'How long the ledger keeps what was carried for whom; older entries are removed.',
     ),
   }),
   control: z.strictObject({

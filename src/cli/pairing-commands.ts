@@ -65,7 +65,7 @@ export function addIdentityCommands(program: Command, placed: Placed, print: Pri
     .action(async (flags: IdentityFlags) => (await room()).show(flags, print));
   placed(identity.command('rotate'))
     .description(
-      'make a new key; neighbours learn of it when they meet, and stay paired. The daemon must be ended',
+      'make a new key; neighbours learn of it when they meet, and stay paired. Stop the daemon first',
     )
     .action(async (flags: IdentityFlags) => (await room()).rotate(flags, print, clock));
   sealed(identity.command('backup'))
@@ -73,7 +73,7 @@ export function addIdentityCommands(program: Command, placed: Placed, print: Pri
     .argument('<file>', 'must not exist')
     .action(async (file: string, flags: IdentityFlags) => (await room()).backup(file, flags, print, clock));
   sealed(identity.command('restore'))
-    .description('take key and neighbours from such a file. The daemon must be ended')
+    .description('take key and neighbours from such a file. Stop the daemon first')
     .argument('<file>')
     .option('--force', 'although there is an identity here: it is gone then')
     .action(async (file: string, flags: IdentityFlags & { force?: boolean }) =>

@@ -101,7 +101,7 @@ const placed = (command: Command): Command =>
   command
     .option(
       '--state <dir>',
-      'state folder of the daemon (default: as XDG has it, or /var/lib/linepool for root)',
+      'state folder of the daemon (default: /var/lib/linepool for root, else ~/.local/state/linepool)',
     )
     .option(
       '--config <file>',

@@ -1,5 +1,5 @@
 /**
- * The control API's server, on loopback only. The daemon opens it; the command line, the dashboard, Prometheus and
+ * The control API's server, on loopback only. The daemon opens it; the command line, Prometheus and
  * `linepool get` are its clients. It settles access, reads bodies and answers; what there is to see and to do is the
  * desk's (routes.ts), what goes over a path is the gateway's.
  *

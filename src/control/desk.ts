@@ -1,6 +1,6 @@
 /**
  * The desk: everything that can be seen and steered, as one interface. daemon.ts implements it, api.ts serves it,
- * and the command line and the dashboard reach it only through the API. What is not here can't be done from outside.
+ * and the command line reaches it only through the API. What is not here can't be done from outside.
  * Every method answers from memory at once, except those that return a promise.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';

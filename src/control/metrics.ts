@@ -135,8 +135,8 @@ export function openMetrics(desk: Desk, tally: Tally): Registry {
   counter(
     'linepool_lend_cut_offs_total',
     'How often a neighbour was cut off because it asked on and on after it was refused.',
-    ['neighbour'],
-    counts((c) => labelled('neighbour', c.cutOffs)),
+    [],
+    counts((c) => one(c.cutOffs)),
   );
   gauge(
     'linepool_lend_ceiling_bytes_per_second',
@@ -164,9 +164,14 @@ export function openMetrics(desk: Desk, tally: Tally): Registry {
   );
   gauge(
     'linepool_borrower_bytes_per_second',
-    'What a neighbour borrows now.',
+    'What a neighbour borrows now, by the first part of its id.',
     ['neighbour', 'direction'],
-    () => desk.lending().neighbours.flatMap(({ name, rate }) => [...perDirection(rate, { neighbour: name })]),
+    () =>
+      desk
+        .lending()
+        .neighbours.flatMap(({ id, rate }) => [
+          ...perDirection(rate, { neighbour: id.split('-', 1)[0] ?? '' }),
+        ]),
   );
   gauge('linepool_neighbours', 'Paired neighbours, by state of the link.', ['state'], () => {
     const up = desk.neighbours().filter((neighbour) => neighbour.up).length;

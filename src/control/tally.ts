@@ -14,8 +14,8 @@ export interface Counts {
   readonly lendRefusals: ReadonlyMap<string, number>;
   readonly neighbourRefusals: ReadonlyMap<string, number>;
   readonly warnings: ReadonlyMap<string, number>;
-  /** By the neighbour's name. */
-  readonly cutOffs: ReadonlyMap<string, number>;
+  /** Of neighbours that asked on and on. */
+  readonly cutOffs: number;
   /** Bytes that ended downloads fetched over two paths. */
   readonly bytesTwice: number;
 }
@@ -27,7 +27,7 @@ export class Tally implements Disposable {
     verdicts: new Map<string, number>(),
     spanFailures: new Map<string, number>(),
     lendRefusals: new Map<string, number>(),
-    cutOffs: new Map<string, number>(),
+    cutOffs: 0,
     neighbourRefusals: new Map<string, number>(),
     warnings: new Map<string, number>(),
     bytesTwice: 0,
@@ -42,7 +42,7 @@ export class Tally implements Disposable {
       } else if (event.kind === 'verdict') add(counts.verdicts, event.pool ? 'pool' : 'pass');
       else if (event.kind === 'span_failed') add(counts.spanFailures, event.code);
       else if (event.kind === 'lend_refused') add(counts.lendRefusals, event.code);
-      else if (event.kind === 'borrower_cut_off') add(counts.cutOffs, event.borrower);
+      else if (event.kind === 'borrower_cut_off') counts.cutOffs += 1;
       else if (event.kind === 'neighbour_refused') add(counts.neighbourRefusals, event.code);
       else if (event.kind === 'warning') add(counts.warnings, event.code);
     });

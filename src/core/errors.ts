@@ -125,7 +125,7 @@ export const ERRORS = {
   daemon_running: kind(409, 7, null, 'A daemon runs already on this state folder.', 'End it first, or give another --state.'),
   port_taken: kind(409, 7, null, 'The address to listen on is in use.', 'Choose another in the configuration.'),
   token_refused: kind(401, 7, null, 'The control token is missing or wrong.', 'Use the token in the state folder of the daemon.'),
-  page_refused: kind(403, 7, null, 'Pages of other sites may not use the control API.', 'Use the command line, or the page that the daemon serves itself.'),
+  page_refused: kind(403, 7, null, 'Pages of other sites may not use the control API.', 'Use the command line.'),
   misdirected: kind(421, 7, null, 'The control API is not known by that host name.', 'Use localhost, 127.0.0.1 or [::1].'),
   body_too_large: kind(413, 2, null, 'The body of the request is too large.', 'See docs/control.md.'),
   not_found: kind(404, 2, null, 'There is nothing of that name.', 'See the list of what there is.'),
