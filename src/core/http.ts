@@ -67,6 +67,9 @@ const ALWAYS_END_TO_END: ReadonlySet<string> = new Set([
   'etag',
 ]);
 
+/** Fields with which a client proves who it is: they go to the origin that they were sent to, and to nobody else. */
+export const CREDENTIALS = ['authorization', 'cookie', 'proxy-authorization'] as const;
+
 /** The headers without those of this hop (RFC 9110 section 7.6.1), order and repeats kept. */
 export function endToEnd(headers: RawHeaders): string[] {
   let named: Set<string> | undefined;

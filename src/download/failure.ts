@@ -121,6 +121,7 @@ function nextAfter(error: LinepoolError, waitMs: Milliseconds | undefined, path:
     case 'address_refused':
     case 'destination_refused':
     case 'port_refused':
+    case 'host_refused':
     case 'method_refused':
     case 'not_paired':
     case 'identity_mismatch':

@@ -3,6 +3,7 @@
  * about every response of the household. It must say no wherever a byte could be wrong, and where nothing is won.
  */
 import {
+  CREDENTIALS,
   fieldValue,
   fieldValues,
   isIdentity,
@@ -56,8 +57,6 @@ export type Verdict = Pool | Pass;
 
 /** Time until the neighbours bring their first byte: a lease, a connection to the origin, a request. */
 const SET_UP_MS: Milliseconds = 150;
-
-const CREDENTIALS = ['authorization', 'cookie', 'proxy-authorization'] as const;
 
 /** True when the request carries what no neighbour may see or send. */
 export const hasCredentials = (headers: RawHeaders): boolean =>

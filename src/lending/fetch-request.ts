@@ -3,7 +3,7 @@
  * It must never let anything of the borrower's client through to the origin, besides the path and the one range.
  */
 import { LinepoolError } from '../core/errors.ts';
-import { fieldValues, formatRange, parseRange, type RawHeaders } from '../core/http.ts';
+import { CREDENTIALS, fieldValues, formatRange, parseRange, type RawHeaders } from '../core/http.ts';
 import { type Span, span } from '../core/span.ts';
 import { parseTarget, type Target } from '../core/target.ts';
 
@@ -11,9 +11,6 @@ export interface FetchWanted {
   readonly target: Target;
   readonly span: Span;
 }
-
-/** Fields with which a client proves who it is. A request that has one is not fetched for it by somebody else. */
-const CREDENTIALS = ['authorization', 'cookie', 'proxy-authorization'] as const;
 
 /**
  * The span that a request asks for: an absolute-form GET (RFC 9112 section 3.2.2) of an http origin, with one range

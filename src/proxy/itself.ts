@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LinepoolError } from '../core/errors.ts';
-import type { RawHeaders } from '../core/http.ts';
+import { CREDENTIALS, type RawHeaders } from '../core/http.ts';
 import { refuse, type Voice } from './refusal.ts';
 
 const ABOUT = `This is linepool, the HTTP proxy of this household.
@@ -13,7 +13,7 @@ Use it as a proxy: for example  curl -x http://THIS-ADDRESS http://example.org/
 `;
 
 /** Fields that a TRACE must not echo (RFC 9110 section 9.3.8). */
-const SECRET: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization', 'cookie']);
+const SECRET: ReadonlySet<string> = new Set(CREDENTIALS);
 
 /** Answers a request whose target is the proxy and no origin. */
 export function answerItself(request: IncomingMessage, response: ServerResponse, voice: Voice): void {

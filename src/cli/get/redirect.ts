@@ -2,12 +2,11 @@
  * Redirects: where a 3xx response leads, and what may go along. Pure; the engine's first request follows them.
  */
 import { LinepoolError } from '../../core/errors.ts';
-import type { RawHeaders } from '../../core/http.ts';
+import { CREDENTIALS, type RawHeaders } from '../../core/http.ts';
 import { formatOrigin, parseTarget, type Target } from '../../core/target.ts';
 
 const STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-/** What proves who the person is: never for another origin. */
-const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization']);
+const SECRET: ReadonlySet<string> = new Set(CREDENTIALS);
 
 export const isRedirect = (status: number): boolean => STATUSES.has(status);
 
@@ -36,7 +35,7 @@ export function headersAlong(from: Target, to: Target, headers: RawHeaders): Raw
   const along: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const [name = '', value = ''] = [headers[i], headers[i + 1]];
-    if (!CREDENTIALS.has(name.toLowerCase())) along.push(name, value);
+    if (!SECRET.has(name.toLowerCase())) along.push(name, value);
   }
   return along;
 }
