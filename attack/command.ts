@@ -49,6 +49,7 @@ export async function attackCommand(
         for (const { name, says, bar } of chosen) out(`${name.padEnd(16)} ${says} (${bar.says})`);
         return;
       }
+      refuseEmpty(chosen, names, flags);
       const report = await runAttacks(chosen, {
         quick: flags.quick === true,
         seed: seedOf(flags),
@@ -83,6 +84,15 @@ function chosenOf(attacks: readonly Attack[], names: readonly string[]): readonl
       throw new AttackError(`There is no attack "${name}": npm run attack -- --list shows them.`);
     return found;
   });
+}
+
+/** What was asked for by name and is not run must not look as if it had held. */
+function refuseEmpty(chosen: readonly Attack[], names: readonly string[], { quick }: Flags): void {
+  const left = quick === true ? chosen.filter(({ quickTries }) => quickTries === 0) : [];
+  if (left.length === 0 || (names.length === 0 && left.length < chosen.length)) return;
+  throw new AttackError(
+    `${left.map(({ name }) => name).join(', ')}: tells nothing in short. Run it without --quick.`,
+  );
 }
 
 function seedOf({ seed }: Flags): number {

@@ -4,15 +4,23 @@
  */
 import { killedRuns } from '../test/ledger/killed.ts';
 import { exportMutations, fileMutations, type Mutations } from '../test/ledger/mutated.ts';
-import { type Attack, type Figures, NEVER } from './attack.ts';
+import { type Attack, AttackError, type Figures, NEVER } from './attack.ts';
 import { benchFigures } from './process.ts';
 
-const figuresOf = ({ tried, named, refused, harmless, unseen }: Mutations): Figures => ({
-  tries: tried,
-  wrong: unseen.length,
-  values: { named, refused, harmless },
-  examples: unseen,
-});
+/** So many alterations at least must have altered what is read: a file has places that nobody reads. */
+const READ_LEAST = 0.25;
+
+/** @throws AttackError when nothing went unseen because hardly anything was altered */
+export function mutationFigures({ tried, named, refused, harmless, unseen }: Mutations): Figures {
+  if (unseen.length === 0 && named + refused < tried * READ_LEAST)
+    throw new AttackError(`Only ${named + refused} of ${tried} alterations altered what is read.`);
+  return {
+    tries: tried,
+    wrong: unseen.length,
+    values: { named, refused, harmless },
+    examples: unseen,
+  };
+}
 
 export const ledgerFile: Attack = {
   name: 'ledger-file',
@@ -20,7 +28,7 @@ export const ledgerFile: Attack = {
   bar: NEVER,
   quickTries: 100,
   tries: 1_000,
-  run: async ({ tries }) => figuresOf(await fileMutations(tries)),
+  run: async ({ tries }) => mutationFigures(await fileMutations(tries)),
 };
 
 export const ledgerExport: Attack = {
@@ -29,7 +37,7 @@ export const ledgerExport: Attack = {
   bar: NEVER,
   quickTries: 100,
   tries: 1_000,
-  run: async ({ tries }) => figuresOf(await exportMutations(tries)),
+  run: async ({ tries }) => mutationFigures(await exportMutations(tries)),
 };
 
 /** What was said to be on record is so after any kill, and the whole holds. */

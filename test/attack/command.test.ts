@@ -76,6 +76,16 @@ describe('the command line of the attacks', () => {
     assert.equal((await ran([held, long], [])).code, 1);
   });
 
+  it('exits with 2 when what is named tells nothing in short', async () => {
+    const long = { ...held, name: 'long', quickTries: 0 };
+    for (const names of [['long'], ['holds', 'long']]) {
+      const { code, out, err } = await ran([held, long], ['--quick', ...names]);
+      assert.equal(code, 2);
+      assert.deepEqual(out, []);
+      assert.deepEqual(err, ['long: tells nothing in short. Run it without --quick.']);
+    }
+  });
+
   it('holds no bar by trying too little', async () => {
     assert.equal((await ran([fake('lazy', () => Promise.resolve({ tries: 999, wrong: 0 }))], [])).code, 1);
   });
