@@ -1,6 +1,7 @@
 /** The limits of docs/protocol.md, from the constants that the program goes by: what, and how much, as they stand there. */
 import { loadConfig } from '../src/config.ts';
 import { type Bytes, GIB, KIB, MIB, type Milliseconds } from '../src/core/units.ts';
+import { TOKEN_TIME_MAX } from '../src/ledger/jws.ts';
 import { DISCARD_MAX } from '../src/lending/fetch-exchange.ts';
 import { CLOCK_SKEW_MS, LEASE_TOKEN_MAX } from '../src/lending/lease.ts';
 import { LEASES_PER_BORROWER, LONGEST_LEASE_MS } from '../src/lending/lease-book.ts';
@@ -108,6 +109,7 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['silence on the offers', time(SILENCE_MS)],
   ['question `hello`', time(QUESTION_MS)],
   ['token of a lease, in characters', `${LEASE_TOKEN_MAX}`],
+  ['time in a lease or receipt, in seconds since 1970', `${TOKEN_TIME_MAX}`],
   ['clocks apart', time(CLOCK_SKEW_MS)],
   ['time that a lease is made out for', time(LONGEST_LEASE_MS)],
   ['leases of one borrower that have not expired', `${LEASES_PER_BORROWER}`],

@@ -4,6 +4,13 @@
  * The caller compares the header's text with the one it expects: no other algorithm or member is ever looked for here.
  */
 import { type KeyObject, sign, verify } from 'node:crypto';
+import { z } from 'zod';
+
+/** Latest time that a token may name, in seconds since 1970: 12 digits, in milliseconds still a number that is exact. */
+export const TOKEN_TIME_MAX = 999_999_999_999;
+
+/** A claim: seconds since 1970 (RFC 7519 section 2, NumericDate). */
+export const numericDate = z.int().min(0).max(TOKEN_TIME_MAX);
 
 export interface JwsParts {
   /** Texts, as they are signed. */

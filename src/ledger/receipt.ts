@@ -11,7 +11,7 @@ import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
-import { holds, openJws, signAgain, signJws } from './jws.ts';
+import { holds, numericDate, openJws, signAgain, signJws } from './jws.ts';
 
 export const RECEIPT_HEADER = '{"alg":"EdDSA","typ":"linepool-receipt"}';
 
@@ -33,8 +33,7 @@ const Claims = z.strictObject({
   aud: z.string().min(1).max(128),
   lea: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
   byt: z.int().min(0),
-  /** Seconds since 1970 (RFC 7519 section 2, NumericDate). */
-  iat: z.int().min(0),
+  iat: numericDate,
   end: z.boolean(),
 });
 

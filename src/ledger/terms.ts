@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { ContentOf, Role } from './entry.ts';
-import { openJws } from './jws.ts';
+import { numericDate, openJws } from './jws.ts';
 import { type Receipt, sameText } from './receipt.ts';
 
 export const LEASE_HEADER_TEXT = '{"alg":"EdDSA","typ":"linepool-lease"}';
@@ -31,9 +31,8 @@ const Claims = z.strictObject({
   aud: z.string().min(1).max(128),
   org: z.string().min(1).max(300),
   byt: z.int().min(1),
-  /** Seconds since 1970 (RFC 7519 section 2, NumericDate). */
-  iat: z.int().min(0),
-  exp: z.int().min(0),
+  iat: numericDate,
+  exp: numericDate,
   jti: z.string().regex(/^[A-Za-z0-9_-]{16,64}$/),
 });
 

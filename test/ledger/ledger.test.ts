@@ -8,11 +8,12 @@ import { test } from 'node:test';
 import { array, assert as assertProperty, asyncProperty, nat, tuple } from 'fast-check';
 import { type Event, Events } from '../../src/core/events.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
+import { countersign } from '../../src/ledger/receipt.ts';
 import { openSource, readEntries } from '../../src/ledger/source.ts';
 import { verify } from '../../src/ledger/verify.ts';
 import { signLease } from '../../src/lending/lease.ts';
 import { signRotation } from '../../src/neighbours/rotation.ts';
-import { Dealings, fill, folder, household, ISSUED_AT, leaseId, openLedger } from './written.ts';
+import { Dealings, fill, folder, household, ISSUED_AT, jws, leaseId, openLedger } from './written.ts';
 
 const A_LEASE = leaseId(1);
 
@@ -72,6 +73,37 @@ test('what is appended comes out again to the byte, tokens of any form included'
     given.map(({ kind, role, neighbour, token: signed }) => ({ kind, role, neighbour, token: signed })),
   );
   opened.ledger[Symbol.dispose]();
+});
+
+test('a time that a number can not hold in milliseconds is not recorded, and harms nothing', async () => {
+  using dir = folder();
+  const { ledger, us, file } = openLedger(dir.path);
+  const them = household();
+  const deal = new Dealings(us, them, 'lender');
+  // Times 1000, and divided by it again, it is a fraction more.
+  const inexact = 3_000_000_000_000_096;
+  const lease = deal.lease({ id: A_LEASE });
+  const receipt = deal.receipt(A_LEASE, 5);
+  const late = (token: string, claim: 'iat' | 'exp'): string => {
+    const [header = '', payload = ''] = token
+      .split('.')
+      .map((part) => Buffer.from(part, 'base64url').toString());
+    return jws(
+      header,
+      payload.replace(new RegExp(`"${claim}":\\d+`), `"${claim}":${inexact}`),
+      them.privateKey,
+    );
+  };
+  const borrower = late(receipt.borrower, 'iat');
+  assert.equal(ledger.append({ ...lease, token: late(lease.token, 'iat') }), undefined);
+  assert.equal(ledger.append({ ...lease, token: late(lease.token, 'exp') }), undefined);
+  assert.ok(ledger.append(lease));
+  const lender = countersign(borrower, us.privateKey);
+  assert.equal(ledger.append({ ...receipt, borrower, lender }), undefined);
+  assert.ok(ledger.append(receipt));
+  assert.equal(ledger.carried('lender', them.id, A_LEASE)?.total, 5);
+  ledger[Symbol.dispose]();
+  assert.equal(await faultOf(file), undefined);
 });
 
 test('an entry is on disk when append returns, and the file is made by the first one only', async () => {

@@ -15,6 +15,9 @@ export interface ForgedRuns {
   readonly taken: readonly string[];
 }
 
+/** Seconds that are not the same again when they were milliseconds in between. */
+const INEXACT = 3_000_000_000_000_096;
+
 /** Anything but a refusal of ours is a fault of its own. */
 const codeOf = (error: unknown): string => (error instanceof LinepoolError ? error.code : String(error));
 
@@ -31,8 +34,8 @@ export async function forgedLeases(tries: number, seed: number): Promise<ForgedR
     aud: [other.id, borrower.id, null],
     org: ['http://other.example:80', 'https://files.example:443', 'http://files.example:8080', ''],
     byt: [0, -1, 1.5, 1e300, '5'],
-    iat: [seconds + 86_400, -1, 'now'],
-    exp: [seconds - 86_400, seconds - 301, seconds + 400 * 86_400, 0],
+    iat: [seconds + 86_400, -1, 'now', INEXACT],
+    exp: [seconds - 86_400, seconds - 301, seconds + 400 * 86_400, 0, INEXACT],
     jti: ['short', 'with spaces in the middle', 'A'.repeat(65), ''],
   } as const;
   const dice = new Dice(seed);
@@ -72,7 +75,7 @@ export async function forgedReceipts(tries: number, seed: number): Promise<Forge
     lea: ['BBBBBBBBBBBBBBBBBBBBBB', 'short', ''],
     // Less than is signed for, and more than was carried.
     byt: [0, 399_999, 1_000_001, RECEIPT_STEP * 100, -1, 1.5, '600000'],
-    iat: [-1, 'now', 1.5],
+    iat: [-1, 'now', 1.5, INEXACT],
     end: ['no', 1, null],
   } as const;
   const dice = new Dice(seed);
