@@ -42,6 +42,7 @@ import { SILENCE_MS } from '../src/neighbours/presence-state.ts';
 import { REFUSAL_MAX_BYTES } from '../src/neighbours/refusal.ts';
 import { ROTATIONS_MAX, STATEMENT_MAX } from '../src/neighbours/rotation.ts';
 import { SPARE_IDLE_MS, SPARES_MAX } from '../src/neighbours/warm-connections.ts';
+import { AT_ONCE, WAITING_MAX } from '../src/paths/lookups.ts';
 
 type Unit = readonly [size: number, name: string];
 
@@ -123,6 +124,8 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['of one borrower', `half of them, at least ${BORROWER_CONNECTIONS_MIN}`],
   ['requests that wait on a connection', `${OUTSTANDING_MAX}`],
   ['origins of a connection at once', `${ORIGINS_PER_CONNECTION}`],
+  ['names of all borrowers that are looked up at once', `${AT_ONCE}`],
+  ['names that wait for that', `${WAITING_MAX}`],
   ['silence of an origin, in a fetch', time(ORIGIN_SILENCE_MS)],
   ['tunnel or fetch in which nothing moves', time(TRANSFER_IDLE_MS)],
   ['body of an answer that is no span', size(DISCARD_MAX)],

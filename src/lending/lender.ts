@@ -21,6 +21,7 @@ import type { LinkHandlers } from '../neighbours/channel.ts';
 import type { ReceiptAnswer, ReceiptMessage } from '../neighbours/messages.ts';
 import { refuse, refuseConnect } from '../neighbours/refusal.ts';
 import type { DialOptions } from '../paths/dial.ts';
+import { Lookups } from '../paths/lookups.ts';
 import { NO_OFFER, type Offer } from '../paths/path.ts';
 import { LENDER_ERROR } from '../paths/range-fetch.ts';
 import { Borrower } from './borrower.ts';
@@ -138,6 +139,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
       dial: {
         ...options.dial,
         lowerEffort: true,
+        askName: new Lookups(options.dial.askName).ask,
         permit: lenderPermit(options, clock, destinations),
       },
       bufferBytes: options.bufferBytes,

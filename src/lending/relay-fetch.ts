@@ -10,7 +10,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type buildConnector, Client } from 'undici';
+import { Client } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { fieldValue, type RawHeaders } from '../core/http.ts';
@@ -53,7 +53,6 @@ export class FetchConnection implements Carried, ExchangeHost {
   readonly #exchanges = new Map<FetchExchange, Disposable>();
   readonly #entered: Disposable;
   readonly #pseudonym: string;
-  readonly #connect: buildConnector.connector;
   #watch: IdleWatch | undefined;
   /** Requests reach their origin in the order in which they came, however long a lease takes to verify. */
   #turn: Promise<void> = Promise.resolve();
@@ -67,7 +66,6 @@ export class FetchConnection implements Carried, ExchangeHost {
     this.#borrower = borrower;
     this.#entered = borrower.enter(this);
     this.#pseudonym = borrowerPseudonym(relay.ownId, borrower.id);
-    this.#connect = connector({ ...relay.dial, inBursts: true });
     socket.once('close', () => {
       this.cut(new LinepoolError('connection_lost'));
       // Node tells nothing to responses that had not had their turn.
@@ -200,9 +198,11 @@ export class FetchConnection implements Carried, ExchangeHost {
   }
 
   #client(key: string): Client {
-    return new Client(key, {
+    const isWanted = (): boolean => this.#lines.get(key)?.client === client;
+    const connect = connector({ ...this.#relay.dial, inBursts: true, isWanted });
+    const client = new Client(key, {
       connect: (options, callback) =>
-        this.#connect(options, (...result) => {
+        connect(options, (...result) => {
           const [error, socket] = result;
           const line = this.#lines.get(key);
           if (error === null && line !== undefined) {
@@ -223,6 +223,7 @@ export class FetchConnection implements Carried, ExchangeHost {
       bodyTimeout: this.#relay.originSilence,
       keepAliveTimeout: ORIGIN_KEEP_ALIVE_MS,
     });
+    return client;
   }
 
   /** Puts on record where those on the line fetch from. @throws LinepoolError `ledger_failed` */

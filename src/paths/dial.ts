@@ -6,13 +6,14 @@
  *     host ── literal? ──► permit ──► connect
  *        └── pinned name or name server ──► permit each address ──► connect to those permitted
  */
-import { type LookupAddress, lookup as systemLookup } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import { IN_BURSTS } from '../core/bursts.ts';
 import { type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Authority } from '../core/target.ts';
 import type { Milliseconds } from '../core/units.ts';
+import { type AskName, askSystem } from './lookups.ts';
 import { markLowerEffort } from './lower-effort.ts';
 
 /** Says why an address and port may not be connected to; undefined when they may. */
@@ -30,13 +31,17 @@ export interface DialOptions {
   readonly inBursts?: boolean;
   /** True for what is carried for others: see lower-effort.ts. */
   readonly lowerEffort?: boolean;
+  /** Looks names up; default: the system, at once. For what is carried for others: see lookups.ts. */
+  readonly askName?: AskName;
+  /** False once nobody waits for these connections any more; default: they are waited for. */
+  readonly isWanted?: () => boolean;
 }
 
 /** How long one address is tried before the next is tried beside it (RFC 8305 section 5). */
 const NEXT_ADDRESS_MS: Milliseconds = 250;
 
-/** A `lookup` for net.connect that resolves once and drops what is not permitted. */
-function permittedLookup(options: DialOptions, port: number): LookupFunction {
+/** A `lookup` for net.connect that resolves once and drops what is not permitted. `isOver`: the connection is there, or failed. */
+function permittedLookup(options: DialOptions, port: number, isOver = () => false): LookupFunction {
   return (hostname, lookupOptions, callback) => {
     const answer = (addresses: readonly LookupAddress[]): void => {
       let refusal: ErrorCode | undefined;
@@ -56,14 +61,16 @@ function permittedLookup(options: DialOptions, port: number): LookupFunction {
       answer([{ address: pinned, family: isIP(pinned) }]);
       return;
     }
-    systemLookup(
-      hostname,
-      { all: true, verbatim: true, hints: lookupOptions.hints ?? 0 },
-      (error, addresses) => {
+    const { askName = askSystem, isWanted = () => true } = options;
+    askName({
+      host: hostname,
+      hints: lookupOptions.hints ?? 0,
+      isWanted: () => !isOver() && isWanted(),
+      answer: (error, addresses) => {
         if (error !== null) callback(error, '', 0);
         else answer(addresses);
       },
-    );
+    });
   };
 }
 
@@ -82,11 +89,12 @@ export function dial(authority: Authority, options: DialOptions, signal?: AbortS
   return new Promise((resolve, reject) => {
     refuseLiteral(options, authority);
     signal?.throwIfAborted();
+    let isOver = false;
     const socket = connect({
       host: authority.host,
       port: authority.port,
       noDelay: true,
-      lookup: permittedLookup(options, authority.port),
+      lookup: permittedLookup(options, authority.port, () => isOver),
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
       allowHalfOpen: true,
@@ -94,6 +102,7 @@ export function dial(authority: Authority, options: DialOptions, signal?: AbortS
     });
     if (options.lowerEffort === true) markLowerEffort(socket);
     const settle = (): void => {
+      isOver = true;
       socket.setTimeout(0);
       socket.off('timeout', onTimeout);
       socket.off('error', fail);
@@ -119,6 +128,23 @@ export function dial(authority: Authority, options: DialOptions, signal?: AbortS
 /** The same for undici: the `connect` option of its clients, for http and https origins. */
 export function connector(options: DialOptions): buildConnector.connector {
   const byPort = new Map<number, buildConnector.connector>();
+  const build = (port: number, isOver?: () => boolean): buildConnector.connector =>
+    buildConnector({
+      timeout: options.connectTimeout,
+      allowH2: false,
+      noDelay: true,
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
+      lookup: permittedLookup(options, port, isOver),
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+      ...(options.inBursts === true && IN_BURSTS),
+    });
+  const kept = (port: number): buildConnector.connector => {
+    const connectTo = byPort.get(port) ?? build(port);
+    // Origins use few ports; a bound keeps a hostile list of them from growing the map.
+    if (byPort.size < 64) byPort.set(port, connectTo);
+    return connectTo;
+  };
   return (request, callback) => {
     const port = Number(request.port) || (request.protocol === 'https:' ? 443 : 80);
     const host = request.hostname.replace(/^\[(.*)\]$/, '$1');
@@ -129,22 +155,11 @@ export function connector(options: DialOptions): buildConnector.connector {
       queueMicrotask(() => callback(error as Error, null));
       return;
     }
-    let connectTo = byPort.get(port);
-    if (connectTo === undefined) {
-      connectTo = buildConnector({
-        timeout: options.connectTimeout,
-        allowH2: false,
-        noDelay: true,
-        autoSelectFamily: true,
-        autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
-        lookup: permittedLookup(options, port),
-        ...(options.ca === undefined ? {} : { ca: options.ca }),
-        ...(options.inBursts === true && IN_BURSTS),
-      });
-      // Origins use few ports; a bound keeps a hostile list of them from growing the map.
-      if (byPort.size < 64) byPort.set(port, connectTo);
-    }
+    let isOver = false;
+    // A queue wants to know of each connection whether it is still waited for.
+    const connectTo = options.askName === undefined ? kept(port) : build(port, () => isOver);
     connectTo({ ...request, hostname: host }, (...result) => {
+      isOver = true;
       if (options.lowerEffort === true && result[1] !== null) markLowerEffort(result[1]);
       callback(...result);
     });
