@@ -145,7 +145,11 @@ const SECTIONS = {
     quota_month: optionalKey(size, '200 GB', 'The same in a month.'),
     weight_min: key(weight, 0.5, 'A neighbour that lends us little weighs at least this among borrowers.'),
     weight_max: key(weight, 2, 'A neighbour that lends us much weighs at most this.'),
-    ports: key(z.array(port).max(64), [80, 443], 'Ports of origins that borrowers may reach.'),
+    ports: key(
+      z.array(port).max(64),
+      [80, 443],
+      'Ports of origins that borrowers may reach; 80 by fetches of http only, 443 by tunnels only.',
+    ),
     deny_hosts: key(
       deniedHosts,
       [],

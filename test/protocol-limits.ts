@@ -119,7 +119,7 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['lease that linepool signs: time', time(LEASE_TIME_MS)],
   ['lease at a lender: bytes (`lend.lease_bytes`)', size(lend.lease_bytes)],
   ['lease at a lender: time since its first use (`lend.lease_time`)', time(lend.lease_time)],
-  ['ports (`lend.ports`)', lend.ports.join(', ')],
+  ['ports (`lend.ports`; 80 for fetches only, 443 for tunnels only)', lend.ports.join(', ')],
   ['connections of all borrowers (`lend.max_connections`)', `${lend.max_connections}`],
   ['of one borrower', `half of them, at least ${BORROWER_CONNECTIONS_MIN}`],
   ['requests that wait on a connection', `${OUTSTANDING_MAX}`],

@@ -1,11 +1,13 @@
 /**
  * Destinations: which ports and hosts the household lets borrowers reach, by its policy; which addresses are public at all
  * is public-address.ts's. Asked by the relay about each request, and by the lender about each address. Pure.
+ * Port 80 is for fetches only and 443 for tunnels only: a tunnel to a web server that takes plain http would carry any method, and
+ * nothing there would say that it was carried for another. Other ports that a household adds are for both.
  * A denied name holds for the name, not for the machine behind it: where that matters, its addresses are denied.
  */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { Authority } from '../core/target.ts';
+import type { Origin } from '../core/target.ts';
 import { type Address, type Network, within } from './public-address.ts';
 
 /** As the settings have them. */
@@ -33,12 +35,15 @@ export const destinationsOf = ({ ports, deny_hosts }: DestinationSettings): Dest
 export const sameDestinations = (one: DestinationSettings, other: DestinationSettings): boolean =>
   String(one.ports) === String(other.ports) && String(one.deny_hosts) === String(other.deny_hosts);
 
+/** The port that belongs to the other scheme. */
+const OTHERS_PORT = { http: 443, https: 80 } as const;
+
 /** Why a request may not be carried, as far as its port and host tell before the name is resolved. */
 export function destinationRefusal(
-  { host, port }: Authority,
+  { scheme, host, port }: Origin,
   { ports, deniedNames }: Destinations,
 ): 'port_refused' | 'host_refused' | undefined {
-  if (!ports.has(port)) return 'port_refused';
+  if (!ports.has(port) || port === OTHERS_PORT[scheme]) return 'port_refused';
   const name = host.toLowerCase().replace(/\.+$/, '');
   const denied = deniedNames.some((each) => name === each || name.endsWith(`.${each}`));
   return denied ? 'host_refused' : undefined;

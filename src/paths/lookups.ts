@@ -2,9 +2,9 @@
  * Names that are looked up for others, a few at a time, in a queue of their own. Made by the lender, asked by dial.ts.
  *
  * The system's look-up holds a thread until it is over, for half a minute where a name server is dead; it can't be called off,
- * and Node has two such threads for the whole process. (UV_THREADPOOL_SIZE would make more, but it is read before our first
- * line runs.) Who is lent to takes one of them at most: the household's own names always have the other. A look-up that nobody
- * waits for any more is left out when its turn comes.
+ * and Node has two such threads for the whole process (more, with UV_THREADPOOL_SIZE, would only be more to hold). Who is lent to
+ * takes one of them at most: the household's own names always have the other. A look-up that nobody waits for any more is
+ * left out when its turn comes.
  *
  *     ask ──► waiting, `WAITING_MAX` at most ──one at a time──► the system
  *      └─full: overloaded   └─nobody waits: left out

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import ipaddr from 'ipaddr.js';
+import type { Origin } from '../../src/core/target.ts';
 import {
   destinationRefusal,
   destinationsOf,
@@ -16,8 +17,22 @@ const SETTINGS = {
 const DESTINATIONS = destinationsOf(SETTINGS);
 
 test('only the ports that are listed are carried', () => {
-  assert.equal(destinationRefusal({ host: 'a.example', port: 80 }, DESTINATIONS), undefined);
-  assert.equal(destinationRefusal({ host: 'a.example', port: 22 }, DESTINATIONS), 'port_refused');
+  const of = (scheme: Origin['scheme'], port: number) =>
+    destinationRefusal({ scheme, host: 'a.example', port }, DESTINATIONS);
+  assert.equal(of('http', 80), undefined);
+  assert.equal(of('https', 443), undefined);
+  assert.equal(of('http', 22), 'port_refused');
+  assert.equal(of('https', 22), 'port_refused');
+});
+
+test('a tunnel never goes to port 80, nor a fetch to 443; a port that was added is for both', () => {
+  const listed = destinationsOf({ ports: [80, 443, 8080], deny_hosts: [] });
+  const of = (scheme: Origin['scheme'], port: number) =>
+    destinationRefusal({ scheme, host: 'a.example', port }, listed);
+  assert.equal(of('https', 80), 'port_refused');
+  assert.equal(of('http', 443), 'port_refused');
+  assert.equal(of('https', 8080), undefined);
+  assert.equal(of('http', 8080), undefined);
 });
 
 test('a denied name holds for it and all names below it, however it is written', () => {
@@ -30,9 +45,13 @@ test('a denied name holds for it and all names below it, however it is written',
     'xn--mller-kva.example',
     'www.xn--mller-kva.example',
   ])
-    assert.equal(destinationRefusal({ host, port: 443 }, DESTINATIONS), 'host_refused', host);
+    assert.equal(
+      destinationRefusal({ scheme: 'https', host, port: 443 }, DESTINATIONS),
+      'host_refused',
+      host,
+    );
   for (const host of ['example', 'notbank.example', 'bank.example.org', 'bank', '203.0.113.1'])
-    assert.equal(destinationRefusal({ host, port: 443 }, DESTINATIONS), undefined, host);
+    assert.equal(destinationRefusal({ scheme: 'https', host, port: 443 }, DESTINATIONS), undefined, host);
 });
 
 test('denied addresses and networks hold whatever the name was', () => {

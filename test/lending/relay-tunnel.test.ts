@@ -183,7 +183,7 @@ test('large amounts pass unchanged, both ways at once', async () => {
 test('without a good lease, port or address there is no tunnel', async () => {
   await using origin = await RawOrigin.open(() => undefined);
   await using line = await startLentLine({
-    ports: [origin.port, 443],
+    ports: [origin.port, 80, 443],
     allowNetworks: ['127.0.0.1/32'],
     dial: { connectTimeout: 3_000, pinned: new Map([['home.example', '192.168.0.1']]) },
   });
@@ -205,6 +205,7 @@ test('without a good lease, port or address there is no tunnel', async () => {
     ],
     [`127.0.0.1:${port + 1}`, await first.lease(httpsOf(port + 1)), 'port_refused', 403],
     ['127.0.0.1:22', await first.lease(httpsOf(22)), 'port_refused', 403],
+    ['127.0.0.1:80', await first.lease(httpsOf(80)), 'port_refused', 403],
     [`127.0.0.2:${port}`, await first.lease(`https://127.0.0.2:${port}`), 'address_refused', 403],
     [`[::1]:${port}`, await first.lease(`https://[::1]:${port}`), 'address_refused', 403],
     [
