@@ -74,7 +74,7 @@ export class Download {
           this.#guard?.came(path, id, chunk);
           this.#receive(path, offset, chunk);
         },
-        over: (path, id, signature) => this.#guard?.over(path, id, signature),
+        over: (path, id, how) => this.#guard?.over(path, id, how),
         ended: (path, id) => this.#tell({ kind: 'ended', path, id }),
         failed: (path, id, some, error, waitMs) => this.#failed(path, id, some, error, waitMs),
       },

@@ -22,11 +22,23 @@ export interface Wanted {
   readonly neighbourHeaders: RawHeaders;
 }
 
+/** Why nothing more of a span comes. */
+export type SpanOver =
+  /** `signature`: what the neighbour signed; empty when there is none. */
+  | { readonly kind: 'ended'; readonly signature: string }
+  /** The other side broke it off, or refused it. */
+  | { readonly kind: 'broken' }
+  /** We wanted no more of it. */
+  | { readonly kind: 'stopped' };
+
+const BROKEN: SpanOver = { kind: 'broken' };
+const STOPPED: SpanOver = { kind: 'stopped' };
+
 export interface LaneListener {
   proven(path: PathId): void;
   data(path: PathId, id: AskId, offset: Bytes, chunk: Buffer): void;
-  /** Nothing more comes of it, for whatever reason; `signature`: of an answer that came to its end, empty when it has none. */
-  over(path: PathId, id: AskId, signature: string | undefined): void;
+  /** Nothing more comes of it. What is over already may be told of again. */
+  over(path: PathId, id: AskId, how: SpanOver): void;
   ended(path: PathId, id: AskId): void;
   failed(
     path: PathId,
@@ -72,10 +84,10 @@ export class Lanes {
     const { lane, fetches } = open;
     const headers = path.id === OWN ? ownHeaders : neighbourHeaders;
     const signed = path.isChecked?.(target.origin) ?? false;
-    const done = (signature?: string): void => {
+    const done = (how: SpanOver): void => {
       fetches.delete(id);
       this.#paused.delete(fetch);
-      this.#listener.over(path.id, id, signature);
+      this.#listener.over(path.id, id, how);
     };
     const fetch: RangeFetch = new RangeFetch(
       { path: target.path, headers, span, total, validator, signed },
@@ -92,14 +104,14 @@ export class Lanes {
         ended: (signature) => {
           // Told first: the download asks here how far the fetch came.
           this.#listener.ended(path.id, id);
-          done(signature ?? '');
+          done({ kind: 'ended', signature: signature ?? '' });
         },
         failed: (error, retryAfterMs) => {
           // A server may close a connection after any response; then it is the next request that fails.
           const { brought } = open;
           open.brought = false;
           this.#listener.failed(path.id, id, brought, error, retryAfterMs);
-          done();
+          done(BROKEN);
         },
       },
       this.#clock,
@@ -125,11 +137,13 @@ export class Lanes {
     const open = this.#open.get(path);
     const fetch = open?.fetches.get(id);
     if (open === undefined || fetch === undefined) return;
+    // Whoever is told that it broke may stop it, before it is done with here.
+    const how = fetch.isOver ? BROKEN : STOPPED;
     fetch.stopAt(at);
     if (!fetch.isOver) return;
     open.fetches.delete(id);
     this.#paused.delete(fetch);
-    this.#listener.over(path, id, undefined);
+    this.#listener.over(path, id, how);
     // Nobody is served by waiting for responses that nobody wants: the lane goes, the next ask opens another.
     if (open.fetches.size > 0 || this.#open.get(path) !== open) return;
     this.#open.delete(path);

@@ -16,6 +16,7 @@ import { type Bytes, MIB, type Milliseconds } from '../../core/units.ts';
 import { type SpanStatement, validatorHash } from '../../lending/span-statement.ts';
 import type { Caught } from '../../neighbours/trust.ts';
 import type { PathId } from '../../paths/path.ts';
+import type { SpanOver } from '../lanes.ts';
 import type { AskId } from '../plan-state.ts';
 import type { OwnProbe } from './own-probe.ts';
 import type { Random } from './samples.ts';
@@ -30,6 +31,11 @@ export const OTHER_VERSIONS = 4;
 const LOOK_MS: Milliseconds = 100;
 /** So often all bytes of a span may come and its signature not, because the answer did not come to its end. */
 export const BROKEN_OFF_MAX = 4;
+/**
+ * So often in a row a span may break off within, and none be signed meanwhile. A bad line breaks many, but brings a whole one now and
+ * then; one that never does is of no use, and whoever never comes to an end never signs.
+ */
+export const CUT_SHORT_MAX = 8;
 /** A larger span is not fetched again as a whole, to prove what is known already. */
 export const PROVED_BYTES_MAX: Bytes = 32 * MIB;
 /** Good spans of which signature and hash are kept, to find out who it was when the digest of the whole is wrong. */
@@ -85,6 +91,8 @@ export class Checks implements Disposable {
   readonly #kept: Kept[] = [];
   readonly #involved = new Set<PathId>();
   readonly #brokenOff = new Map<PathId, number>();
+  /** In a row. */
+  readonly #cutShort = new Map<PathId, number>();
   /** Parts that are being fetched again to prove something. */
   #proving = 0;
   #closed = false;
@@ -127,10 +135,10 @@ export class Checks implements Disposable {
     for (const sample of watch.span.samples) this.#ask(watch, sample);
   }
 
-  /** Nothing more of it comes. `signed`: of an answer that came to its end; empty when it has no signature. */
-  over(path: PathId, id: AskId, signed: string | undefined): void {
+  /** Nothing more of it comes. */
+  over(path: PathId, id: AskId, how: SpanOver): void {
     const watch = this.#watches.get(keyOf(path, id));
-    if (watch !== undefined) this.#over(watch, signed);
+    if (watch !== undefined) this.#over(watch, how);
   }
 
   /** All bytes of the download are here: what is open must settle within its time. */
@@ -138,10 +146,10 @@ export class Checks implements Disposable {
     if (this.#closed || this.isSettled) return;
     this.#closed = true;
     const { clock } = this.#options;
-    for (const watch of this.#watches.values()) if (!watch.span.isWhole) this.#over(watch, undefined);
+    for (const watch of this.#watches.values()) if (!watch.span.isWhole) this.#over(watch, STOPPED);
     this.#timers.use(
       clock.after(SIGNATURE_MS, () => {
-        for (const watch of this.#watches.values()) this.#over(watch, undefined);
+        for (const watch of this.#watches.values()) this.#over(watch, STOPPED);
       }),
     );
     this.#timers.use(
@@ -211,7 +219,7 @@ export class Checks implements Disposable {
     watch.probes.set(sample, { asked, ours: undefined });
   }
 
-  #over(watch: Watch, signed: string | undefined): void {
+  #over(watch: Watch, how: SpanOver): void {
     if (watch.state === 'over') return;
     watch.state = 'over';
     const { span } = watch;
@@ -222,18 +230,21 @@ export class Checks implements Disposable {
       watch.probes.delete(sample);
     }
     for (const sample of final) if (!watch.probes.has(sample)) this.#ask(watch, sample);
-    if (signed !== undefined && signed !== '') this.#read(watch, signed);
-    else if (span.isWhole && (signed === '' || this.#hasBrokenOff(span.path))) {
+    if (how.kind === 'ended' && how.signature !== '') this.#read(watch, how.signature);
+    else if (span.isWhole ? how.kind === 'ended' || this.#hasBrokenOff(span) : this.#isCutShort(span, how)) {
       this.#unsigned(watch, new LinepoolError('span_unsigned', 'It came without a signature.'));
     }
     this.#judge(watch);
   }
 
   /** A connection may be lost just then; over and over again it is not by chance. */
-  #hasBrokenOff(path: PathId): boolean {
-    const times = (this.#brokenOff.get(path) ?? 0) + 1;
-    this.#brokenOff.set(path, times);
-    return times > BROKEN_OFF_MAX;
+  #hasBrokenOff({ path }: WatchedSpan): boolean {
+    return counted(this.#brokenOff, path) > BROKEN_OFF_MAX;
+  }
+
+  /** What was refused brought nothing, and what we stopped is not the neighbour's doing. */
+  #isCutShort({ path, length }: WatchedSpan, how: SpanOver): boolean {
+    return how.kind === 'broken' && length > 0 && counted(this.#cutShort, path) > CUT_SHORT_MAX;
   }
 
   /** Never throws. */
@@ -248,8 +259,9 @@ export class Checks implements Disposable {
         said.total === total &&
         said.validator === validatorHash(validator) &&
         said.sha256 === span.brought;
-      if (fits) watch.signed = token;
-      else throw new LinepoolError('span_unsigned', 'It signed something else than it brought.');
+      if (!fits) throw new LinepoolError('span_unsigned', 'It signed something else than it brought.');
+      watch.signed = token;
+      this.#cutShort.delete(span.path);
     } catch (error) {
       this.#unsigned(watch, asLinepoolError(error));
     }
@@ -326,6 +338,14 @@ export class Checks implements Disposable {
   #settle(): void {
     if (this.isSettled) this.#listener.settled();
   }
+}
+
+const STOPPED: SpanOver = { kind: 'stopped' };
+
+function counted(times: Map<PathId, number>, path: PathId): number {
+  const next = (times.get(path) ?? 0) + 1;
+  times.set(path, next);
+  return next;
 }
 
 const keyOf = (path: PathId, id: AskId): string => `${path} ${id}`;

@@ -12,6 +12,7 @@ import { type Bytes, MIB, type Milliseconds } from '../../core/units.ts';
 import type { Caught } from '../../neighbours/trust.ts';
 import type { Path, PathId } from '../../paths/path.ts';
 import type { DownloadOptions, Ended, Integrity } from '../contract.ts';
+import type { SpanOver } from '../lanes.ts';
 import type { AskId } from '../plan-state.ts';
 import { Checks } from './checks.ts';
 import { OwnProbe } from './own-probe.ts';
@@ -88,8 +89,8 @@ export class Guard {
     this.#checks.came(path, id, chunk);
   }
 
-  over(path: PathId, id: AskId, signature: string | undefined): void {
-    this.#checks.over(path, id, signature);
+  over(path: PathId, id: AskId, how: SpanOver): void {
+    this.#checks.over(path, id, how);
   }
 
   /** The path brought this part, and it went to the sink. */

@@ -36,7 +36,7 @@ export function samplesOf(whole: Span, percent: number, random: Random): readonl
   return samples;
 }
 
-/** One sample of bytes that are here already: for a span that ends before any of its samples has come. */
+/** One sample of bytes that are here already, anywhere in them: for a span that may end before any of its samples has come. */
 export function sampleWithin(came: Span, random: Random): Span {
   const size = Math.min(SAMPLE_BYTES_MIN, lengthOf(came));
   const start = came.start + random(lengthOf(came) - size + 1);

@@ -27,8 +27,8 @@ export class WatchedSpan {
   readonly #hash = createHash('sha256');
   readonly #samples: readonly Filling[];
   readonly #random: Random;
-  /** In the bytes that came first: counts when no other sample came. */
-  #first: Sample | undefined;
+  /** Anywhere in what has come so far: counts when it ends before any other sample has come. */
+  #anywhere: Sample | undefined;
   #at: Bytes;
   #whole: string | undefined;
 
@@ -73,11 +73,8 @@ export class WatchedSpan {
 
   take(chunk: Buffer): void {
     const from = this.#at;
-    if (this.#first === undefined && this.#samples.length > 0 && chunk.length > 0) {
-      const place = sampleWithin(span(from, from + chunk.length), this.#random);
-      this.#first = { span: place, brought: sha256(chunk.subarray(place.start - from, place.end - from)) };
-    }
     this.#at += chunk.length;
+    this.#takeAnywhere(chunk, from);
     this.#hash.update(chunk);
     for (const sample of this.#samples) {
       if (sample.at >= this.#at || sample.brought !== undefined) continue;
@@ -91,7 +88,16 @@ export class WatchedSpan {
   /** No more comes: the samples that can be compared, at least one when anything came. */
   final(): readonly Sample[] {
     const whole = this.#samples.filter(({ brought }) => brought !== undefined);
-    return whole.length > 0 || this.#first === undefined ? whole : [this.#first];
+    return whole.length > 0 || this.#anywhere === undefined ? whole : [this.#anywhere];
+  }
+
+  /** A place in this chunk instead of the one before, as likely as the chunk's part in all that came: who breaks off can't foresee it. */
+  #takeAnywhere(chunk: Buffer, from: Bytes): void {
+    if (chunk.length === 0 || this.#samples.length === 0) return;
+    if (this.#samples.some(({ brought }) => brought !== undefined)) return;
+    if (this.#random(this.length) >= chunk.length) return;
+    const { start, end } = sampleWithin(span(from, this.#at), this.#random);
+    this.#anywhere = { span: span(start, end), brought: sha256(chunk.subarray(start - from, end - from)) };
   }
 
   get length(): Bytes {

@@ -3,7 +3,13 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { LinepoolError } from '../../../src/core/errors.ts';
 import { type Span, span } from '../../../src/core/span.ts';
-import { BROKEN_OFF_MAX, Checks, PATIENCE_MS, SIGNATURE_MS } from '../../../src/download/integrity/checks.ts';
+import {
+  BROKEN_OFF_MAX,
+  Checks,
+  CUT_SHORT_MAX,
+  PATIENCE_MS,
+  SIGNATURE_MS,
+} from '../../../src/download/integrity/checks.ts';
 import type { OwnProbe } from '../../../src/download/integrity/own-probe.ts';
 import { type SpanStatement, validatorHash } from '../../../src/lending/span-statement.ts';
 import type { Caught } from '../../../src/neighbours/trust.ts';
@@ -98,7 +104,7 @@ describe('checks', () => {
     assert.ok(bench.asked.length > 0, 'sampled as soon as it comes');
     bench.answer();
     assert.equal(bench.checks.isSettled, false);
-    bench.checks.over('n', 1, sha(right));
+    bench.checks.over('n', 1, { kind: 'ended', signature: sha(right) });
     await tick();
     assert.deepEqual(bench.said, ['settled']);
     assert.equal(bench.checks.isSettled, true);
@@ -107,7 +113,7 @@ describe('checks', () => {
   it('catch what is wrong, and prove it by the signature', async () => {
     const bench = new Bench();
     bench.bring(wrong);
-    bench.checks.over('n', 1, sha(wrong));
+    bench.checks.over('n', 1, { kind: 'ended', signature: sha(wrong) });
     await tick();
     bench.answer();
     assert.deepEqual(bench.said, ['caught n']);
@@ -123,7 +129,7 @@ describe('checks', () => {
     for (const bytes of [wrong.subarray(0, 99_999), wrong.subarray(0, 700), wrong.subarray(0, 1)]) {
       const bench = new Bench();
       bench.bring(bytes, span(0, 100_000));
-      bench.checks.over('n', 1, undefined);
+      bench.checks.over('n', 1, { kind: 'broken' });
       bench.answer();
       assert.deepEqual(bench.said, ['caught n', 'settled'], `${bytes.length} bytes`);
     }
@@ -142,7 +148,7 @@ describe('checks', () => {
       bench.statement = statement;
       bench.bring(right);
       bench.answer();
-      bench.checks.over('n', 1, token);
+      bench.checks.over('n', 1, { kind: 'ended', signature: token });
       await tick();
       assert.deepEqual(bench.said, ['unsigned n', 'settled']);
     });
@@ -154,8 +160,32 @@ describe('checks', () => {
       assert.ok(!bench.said.includes('unsigned n'), `after ${i}`);
       bench.bring(right);
       bench.answer();
-      bench.checks.over('n', 1, undefined);
+      bench.checks.over('n', 1, { kind: 'broken' });
     }
+    assert.ok(bench.said.includes('unsigned n'));
+  });
+
+  it('put up with spans that break off, but not when none comes to its end between them', () => {
+    const bench = new Bench();
+    const cutShort = (how: 'broken' | 'stopped'): void => {
+      bench.bring(right.subarray(0, 60_000), span(0, 100_000));
+      bench.answer();
+      bench.checks.over('n', 1, { kind: how });
+      bench.answer();
+    };
+    for (let round = 0; round < 3; round += 1) {
+      for (let i = 0; i < CUT_SHORT_MAX; i += 1) cutShort('broken');
+      bench.bring(right);
+      bench.answer();
+      bench.checks.over('n', 1, { kind: 'ended', signature: sha(right) });
+    }
+    for (let i = 0; i < CUT_SHORT_MAX; i += 1) cutShort('broken');
+    for (let i = 0; i < CUT_SHORT_MAX; i += 1) cutShort('stopped');
+    // Refused before a byte came.
+    bench.bring(Buffer.alloc(0), span(0, 100_000));
+    bench.checks.over('n', 1, { kind: 'broken' });
+    assert.ok(!bench.said.includes('unsigned n'), bench.said.join());
+    cutShort('broken');
     assert.ok(bench.said.includes('unsigned n'));
   });
 
@@ -188,7 +218,7 @@ describe('checks', () => {
     const sly = Buffer.from(right);
     sly[50_000] = (sly[50_000] ?? 0) ^ 1;
     bench.bring(sly);
-    bench.checks.over('n', 1, sha(sly));
+    bench.checks.over('n', 1, { kind: 'ended', signature: sha(sly) });
     await tick();
     for (const { span: part, told } of bench.asked.splice(0)) told(sha(sly.subarray(part.start, part.end)));
     assert.deepEqual(bench.said, ['settled']);
