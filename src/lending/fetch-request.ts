@@ -19,7 +19,7 @@ export interface FetchWanted {
  */
 export function fetchWanted(method: string, url: string, headers: RawHeaders): FetchWanted {
   if (method !== 'GET') throw new LinepoolError('method_refused', method.slice(0, 40));
-  const target = parseTarget(url);
+  const target = unquoted(() => parseTarget(url));
   if (target.origin.scheme !== 'http') throw new LinepoolError('bad_target', 'https origins need CONNECT.');
   const credential = CREDENTIALS.find((name) => fieldValues(headers, name).length > 0);
   if (credential !== undefined) throw new LinepoolError('credentials_refused', `(${credential})`);
@@ -33,6 +33,18 @@ export function fetchWanted(method: string, url: string, headers: RawHeaders): F
     throw new LinepoolError('method_refused', 'It needs one Range: bytes=first-last.');
   }
   return { target, span: span(range.start, range.end) };
+}
+
+/**
+ * What `parse` reads. What can't be read is not quoted: the refusal is logged here, and of the borrower's addresses nothing is.
+ * @throws LinepoolError `bad_target`
+ */
+export function unquoted<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch {
+    throw new LinepoolError('bad_target');
+  }
 }
 
 /** The fresh request's headers besides Host, flat. */

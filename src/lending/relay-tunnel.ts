@@ -18,6 +18,7 @@ import { refuseConnect } from '../neighbours/refusal.ts';
 import { dial } from '../paths/dial.ts';
 import type { Borrower, Carried } from './borrower.ts';
 import { Carriage, type Sink } from './carriage.ts';
+import { unquoted } from './fetch-request.ts';
 import { IdleWatch } from './idle-watch.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import type { Directions } from './policy.ts';
@@ -50,7 +51,7 @@ export class Tunnel implements Carried {
   async open(request: IncomingMessage, head: Buffer): Promise<void> {
     try {
       this.#stack.use(this.#borrower.enter(this));
-      const authority = parseAuthority(request.url ?? '');
+      const authority = unquoted(() => parseAuthority(request.url ?? ''));
       const origin = { scheme: 'https', ...authority } as const;
       const account = await admitted(this.#relay, this.#borrower, origin, request.rawHeaders);
       if (this.#state.kind === 'over') return;

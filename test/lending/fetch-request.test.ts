@@ -52,6 +52,23 @@ test('everything else is refused', () => {
   }
 });
 
+test('of an address that can not be read nothing is quoted', () => {
+  for (const url of [
+    'http://user:secret@files.example/',
+    'http://files.example:0/secret?secret',
+    'http://files.example/secret\\',
+    'http://secret.example\t/',
+    'ftp://files.example/secret',
+    '/secret',
+  ]) {
+    assert.throws(
+      () => fetchWanted('GET', url, RANGE),
+      (error) => error instanceof LinepoolError && error.code === 'bad_target' && error.detail === '',
+      url,
+    );
+  }
+});
+
 test('the origin is asked for the range, plainly, for another party', () => {
   assert.deepEqual(originHeaders({ start: 0, end: 10 }, '_abc'), [
     'Range',

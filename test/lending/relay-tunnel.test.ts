@@ -230,6 +230,8 @@ test('without a good lease, port or address there is no tunnel', async () => {
   }
   assert.equal(origin.peers.length, 0);
   assert.equal(line.lender.status().borrowers[0]?.connections, 0);
+  const unreadable = line.eventsOf('lend_refused').filter(({ code }) => code === 'bad_target');
+  assert.ok(unreadable.length > 0 && unreadable.every(({ detail }) => detail === ''));
 });
 
 test('both directions count, and at the limit both sides are cut, no byte beyond', async () => {
