@@ -4,8 +4,8 @@
  * It must never throw: where there is nothing to be read, it says so.
  */
 import { readFileSync } from 'node:fs';
-import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import type { Clock } from '../core/clock.ts';
+import { type Interfaces, type ReadInterfaces, toldInterfaces } from '../core/interfaces.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { type Counters, defaultInterface4, defaultInterface6, interfaceCounters } from './counters.ts';
 
@@ -22,7 +22,7 @@ export interface LineWatchOptions {
   /** Default: those of this machine. */
   readonly read?: ReadProc;
   /** Default: those of this machine. */
-  readonly addresses?: () => NodeJS.Dict<Pick<NetworkInterfaceInfo, 'address'>[]>;
+  readonly addresses?: ReadInterfaces;
 }
 
 /** Which interfaces lead to clients alone, as it was found. */
@@ -35,6 +35,7 @@ interface InsideNames {
 export class LineWatch {
   readonly #options: LineWatchOptions;
   readonly #read: ReadProc;
+  readonly #told: () => Interfaces | undefined;
   #names: readonly string[] = [];
   #namesAt: Milliseconds | undefined;
   #everFound = false;
@@ -45,6 +46,7 @@ export class LineWatch {
   constructor(options: LineWatchOptions) {
     this.#options = options;
     this.#read = options.read ?? readProc;
+    this.#told = toldInterfaces(options.addresses);
   }
 
   /** The interfaces that lead to the Internet, as they were found last. */
@@ -64,7 +66,7 @@ export class LineWatch {
    * all, it is taken to be so on a machine that is no gateway: it has one interface, mostly.
    */
   carries(addresses: readonly string[]): boolean {
-    const own = (this.#options.addresses ?? networkInterfaces)();
+    const own = this.#told() ?? {};
     const here = new Set(this.#names.flatMap((name) => (own[name] ?? []).map(({ address }) => address)));
     const forAll = addresses.some((address) => /^[0:.]+$/.test(address));
     return addresses.some((address) => here.has(address)) || (forAll && !this.isGateway);
@@ -102,7 +104,7 @@ export class LineWatch {
   }
 
   #findInside(link: ReadonlySet<string>): InsideNames {
-    const own = Object.entries((this.#options.addresses ?? networkInterfaces)());
+    const own = Object.entries(this.#told() ?? {});
     const isKnown = this.isGateway && this.#names.length > 0;
     const names = own.flatMap(([name, addresses = []]) => {
       const isClients = isKnown && name !== 'lo' && !this.#names.includes(name);

@@ -7,10 +7,11 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Clock } from '../core/clock.ts';
+import type { ReadInterfaces } from '../core/interfaces.ts';
 import type { Authority } from '../core/target.ts';
 import type { Permit } from '../paths/dial.ts';
 import { type Destinations, isDenied, networksOf } from './destinations.ts';
-import { ownAddresses, type ReadInterfaces } from './own-addresses.ts';
+import { ownAddresses } from './own-addresses.ts';
 import { addressRefusal, parseNetworks, within } from './public-address.ts';
 
 export interface PermitOptions {
@@ -37,6 +38,9 @@ export function lenderPermit(options: PermitOptions, clock: Clock, destinations:
       if (within(parsed, ownNetworks)) return 'address_refused';
       if (isDenied(parsed, destinations())) return 'host_refused';
     }
-    return addressRefusal(address, { allowNetworks, ownAddresses: own() });
+    const addresses = own();
+    // Which addresses are ours is not known: any may be.
+    if (addresses === undefined) return 'address_refused';
+    return addressRefusal(address, { allowNetworks, ownAddresses: addresses });
   };
 }

@@ -48,6 +48,30 @@ test('on this machine it reads what there is, and never throws', () => {
   assert.ok(counters === undefined || counters.size > 0);
 });
 
+test('when the interfaces can not be read, what was read last holds', () => {
+  const files: Record<string, string> = {
+    '/proc/net/dev': DEV,
+    '/proc/net/route': ROUTE,
+    '/proc/sys/net/ipv4/ip_forward': '1\n',
+  };
+  const clock = new FakeClock();
+  let canRead = true;
+  const addresses = () => {
+    if (!canRead) throw new Error('EMFILE');
+    return { wan: [{ address: '192.0.2.7' }], lan: [{ address: '192.168.1.1' }] };
+  };
+  const options = { interface: 'auto', clock, read: (file: string) => files[file], addresses };
+  const made = new LineWatch(options);
+  made.counters();
+  canRead = false;
+  assert.equal(made.carries(['192.0.2.7']), true);
+  assert.deepEqual([...(made.inside(new Set())?.keys() ?? [])], ['lan']);
+  const never = new LineWatch(options);
+  never.counters();
+  assert.equal(never.carries(['192.0.2.7']), false);
+  assert.equal(never.inside(new Set()), undefined);
+});
+
 test('interfaces for clients alone are those that are neither the line’s nor the neighbours’', () => {
   const files: Record<string, string> = { '/proc/net/dev': DEV, '/proc/net/route': ROUTE };
   const { clock, made } = watch(files);

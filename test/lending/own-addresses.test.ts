@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
-import { ownAddresses, type ReadInterfaces } from '../../src/lending/own-addresses.ts';
+import type { Interfaces } from '../../src/core/interfaces.ts';
+import { destinationsOf } from '../../src/lending/destinations.ts';
+import { ownAddresses } from '../../src/lending/own-addresses.ts';
+import { lenderPermit } from '../../src/lending/permit.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { codeOf, fetchText, startLentLine } from './lent-line.ts';
 
 test('the addresses of all interfaces, without zones, read anew every two seconds', () => {
   const clock = new FakeClock();
-  let interfaces: ReturnType<ReadInterfaces> = {
+  let interfaces: Interfaces = {
     wan: [{ address: '93.184.216.34' }, { address: 'fe80::1%wan' }],
     gone: undefined,
   };
   const addresses = ownAddresses(clock, () => interfaces);
-  const shown = (): string[] => addresses().map(String);
+  const shown = (): string[] => (addresses() ?? []).map(String);
   assert.deepEqual(shown(), ['93.184.216.34', 'fe80::1']);
   interfaces = { wan: [{ address: '93.184.216.35' }] };
   clock.advance(1_999);
@@ -21,9 +24,30 @@ test('the addresses of all interfaces, without zones, read anew every two second
   assert.deepEqual(shown(), ['93.184.216.35']);
 });
 
+test('when they can not be read, those read last hold; when they never could, nobody gets anywhere', () => {
+  const clock = new FakeClock();
+  let canRead = false;
+  const readInterfaces = (): Interfaces => {
+    if (!canRead) throw new Error('EMFILE');
+    return { wan: [{ address: '93.184.216.34' }] };
+  };
+  const permit = lenderPermit({ allowNetworks: [], readInterfaces }, clock, () =>
+    destinationsOf({ ports: [80], deny_hosts: [] }),
+  );
+  const other = (): string | undefined => permit('93.184.216.35', 80);
+  assert.equal(other(), 'address_refused');
+  canRead = true;
+  clock.advance(2_000);
+  assert.equal(other(), undefined);
+  canRead = false;
+  clock.advance(2_000);
+  assert.equal(other(), undefined);
+  assert.equal(permit('93.184.216.34', 80), 'address_refused');
+});
+
 test('by default they are those of this machine', () => {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  assert.equal(ownAddresses(new FakeClock())().length, all.length);
+  assert.equal(ownAddresses(new FakeClock())()?.length, all.length);
 });
 
 test('a lender carries nobody to its own public address, nor to its home', async () => {

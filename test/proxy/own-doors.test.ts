@@ -47,4 +47,20 @@ describe('our own doors', () => {
       assert.ok(!doors.has({ host: '192.0.2.1', port: 3128 }));
     }
   });
+
+  it('are where they were when the addresses of this machine can not be read, and anywhere when they never could', () => {
+    let canRead = true;
+    const read = () => {
+      if (!canRead) throw new Error('EMFILE');
+      return { wan: [{ address: '192.0.2.7' }] };
+    };
+    const doors = new OwnDoors(read);
+    doors.add({ host: '0.0.0.0', port: 3128 });
+    canRead = false;
+    assert.ok(doors.has({ host: '192.0.2.7', port: 3128 }));
+    assert.ok(!doors.has({ host: '192.0.2.1', port: 3128 }));
+    const never = new OwnDoors(read);
+    never.add({ host: '0.0.0.0', port: 3128 });
+    assert.ok(never.has({ host: '192.0.2.1', port: 3128 }));
+  });
 });
