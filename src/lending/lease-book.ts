@@ -159,12 +159,14 @@ export class LeaseBook implements Disposable {
       );
     }
     const maxBytes = Math.min(lease.maxBytes, limits.maxBytes);
-    const receipts = desk.open(lease, token, borrower, () => account.end('receipt_missing'));
+    const { receipts, carriedBefore } = desk.open(lease, token, borrower, () =>
+      account.end('receipt_missing'),
+    );
     const account = new LeaseAccount(
       { ...lease, maxBytes },
       (over) => this.#over(over),
       receipts,
-      receipts.before,
+      carriedBefore,
     );
     // From here on by our monotonic clock, so that a step of the wall clock neither cuts nor prolongs a lease. Counted to
     // the last moment at which `readLease` would still take the token: until then it must be remembered.

@@ -24,8 +24,10 @@ export interface LeaseReceiptsOptions {
   readonly clock: Clock;
   /** What the lease was made out for. */
   readonly maxBytes: Bytes;
-  /** Signed before this daemon started: then a step more may have been carried, which nobody here remembers. */
+  /** Signed before this daemon opened it; undefined when nothing could be. */
   readonly signedBefore: Bytes | undefined;
+  /** No less than that: so much a daemon before this one may have carried, which nobody here remembers. */
+  readonly carriedBefore: Bytes;
   /** It was held, and nothing was signed for `RECEIPT_WAIT_MS`. */
   readonly onSilent: () => void;
 }
@@ -58,7 +60,7 @@ export class LeaseReceipts implements Disposable {
     this.#options = options;
     this.#signed = options.signedBefore ?? 0;
     this.#carried = this.#signed;
-    this.#passed = this.before;
+    this.#passed = options.carriedBefore;
   }
 
   /** Running totals, both directions together but for `carriedUp`. */
@@ -66,10 +68,9 @@ export class LeaseReceipts implements Disposable {
     return this.#carried - this.#lost;
   }
 
-  /** What a daemon before this one may have carried under it: what was signed, and a step more. */
-  get before(): Bytes {
-    const { signedBefore, step } = this.#options;
-    return signedBefore === undefined ? 0 : signedBefore + step;
+  /** The most that may be signed. */
+  get most(): Bytes {
+    return Math.min(this.#passed, this.#options.maxBytes);
   }
 
   get carriedUp(): Bytes {
@@ -146,7 +147,7 @@ export class LeaseReceipts implements Disposable {
     const last = this.#last;
     if (token === last?.borrower) return 'again';
     const { total } = receipt;
-    if (total > Math.min(this.#passed, this.#options.maxBytes)) {
+    if (total > this.most) {
       throw new LinepoolError('receipt_invalid', `It is for ${total} bytes; ${this.carried} were carried.`);
     }
     if (total < this.#signed) {

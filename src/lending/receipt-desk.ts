@@ -8,6 +8,7 @@
  * It must never let a lease be used that is not on record, nor sign for more than passed.
  */
 import type { KeyObject } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
@@ -26,6 +27,8 @@ export type LendingRecord = Pick<Ledger, 'append' | 'carried'>;
 export const LAST_RECEIPT_MS: Milliseconds = 15_000;
 /** Addresses of one lease that are remembered as recorded. */
 const CONTACTS_KEPT = 64;
+/** Leases that are not open of which is remembered how much may be signed yet. */
+const LATE_KEPT = 4096;
 
 export interface ReceiptDeskOptions {
   readonly ownId: string;
@@ -44,11 +47,28 @@ export interface Signatory {
   readonly key: KeyObject;
 }
 
+/** A lease as it is at its first use. */
+export interface OpenedLease {
+  readonly receipts: LeaseReceipts;
+  /** So much may have been carried before, which nobody remembers. */
+  readonly carriedBefore: Bytes;
+}
+
+/** Of a lease that is not open. */
+interface Late {
+  /** The most that may be signed. */
+  readonly most: Bytes;
+  /** This daemon carried it, so that is what it carried. */
+  readonly isCounted: boolean;
+}
+
 export class ReceiptDesk implements Disposable {
   readonly #options: ReceiptDeskOptions;
   /** By borrower. Bounded by the neighbours there are; see `forget`. */
   readonly #standings = new Map<string, Standing>();
   readonly #contacts = new WeakMap<LeaseAccount, Set<string>>();
+  /** By borrower and id. */
+  readonly #late = new LRUCache<string, Late>({ max: LATE_KEPT });
   /** Waiting for the last receipts of leases that are over. */
   readonly #waits = new Set<Disposable>();
 
@@ -70,7 +90,7 @@ export class ReceiptDesk implements Disposable {
     token: string,
     { id, publicKey }: Omit<Signatory, 'key'>,
     onSilent: () => void,
-  ): LeaseReceipts {
+  ): OpenedLease {
     const { record, clock, step } = this.#options;
     const standing = this.#standing(id);
     if (standing.isShutOut(clock.now())) {
@@ -81,7 +101,11 @@ export class ReceiptDesk implements Disposable {
       throw new LinepoolError('ledger_failed');
     }
     const { maxBytes } = lease;
-    return new LeaseReceipts({ standing, step, clock, maxBytes, signedBefore: before?.total, onSilent });
+    const signedBefore = before?.total;
+    const carriedBefore =
+      signedBefore === undefined ? 0 : (this.#late.get(keyOf(lease))?.most ?? signedBefore + step);
+    const options = { standing, step, clock, maxBytes, signedBefore, carriedBefore, onSilent };
+    return { receipts: new LeaseReceipts(options), carriedBefore };
   }
 
   /**
@@ -102,8 +126,10 @@ export class ReceiptDesk implements Disposable {
   }
 
   /** The lease is over. Its last receipt is waited for, unless it is over because there was none. */
-  over({ receipts, state }: LeaseAccount): void {
-    if (receipts === undefined || receipts.isSettled) return;
+  over({ lease, receipts, state }: LeaseAccount): void {
+    if (receipts === undefined) return;
+    this.#late.set(keyOf(lease), { most: receipts.most, isCounted: true });
+    if (receipts.isSettled) return;
     if (state.kind === 'ended' && state.code === 'receipt_missing') {
       receipts.writeOff();
       return;
@@ -128,7 +154,7 @@ export class ReceiptDesk implements Disposable {
     this.#checkParties(receipt, borrower);
     const account = find(receipt.lease);
     const receipts = account?.receipts;
-    if (account === undefined || receipts === undefined) return this.#late(receipt, token);
+    if (account === undefined || receipts === undefined) return this.#signLate(receipt, token);
     const { last } = receipts;
     const signed =
       receipts.judge(receipt, token) === 'again' && last !== undefined
@@ -174,8 +200,11 @@ export class ReceiptDesk implements Disposable {
       throw new LinepoolError('receipt_invalid', 'It is made out to another lender.');
   }
 
-  /** For a lease that the daemon before this one carried: what it remembers is in the ledger. */
-  #late(receipt: Receipt, token: string): ReceiptAnswer {
+  /**
+   * For a lease that is forgotten, because its time was up, or that the daemon before this one carried: what that one remembers is in
+   * the ledger, and besides it may have carried a step.
+   */
+  #signLate(receipt: Receipt, token: string): ReceiptAnswer {
     const { record, privateKey, step } = this.#options;
     const carried = record.carried('lender', receipt.borrower, receipt.lease);
     if (carried === undefined) throw new LinepoolError('receipt_invalid', `No lease ${receipt.lease}.`);
@@ -184,14 +213,21 @@ export class ReceiptDesk implements Disposable {
     if (last?.borrower === token && last.lender !== null) return { receipt: last.lender, ...answer };
     const ended = last !== undefined && parseReceipt(last.borrower).last;
     const newer = receipt.total > total || receipt.last || last === undefined;
-    if (receipt.total < total || receipt.total > total + step || ended || !newer) {
+    const key = keyOf({ borrower: receipt.borrower, id: receipt.lease });
+    const late = this.#late.get(key) ?? { most: total + step, isCounted: false };
+    const standing = this.#standing(receipt.borrower);
+    const most = late.isCounted ? late.most : Math.min(late.most, total + standing.before);
+    if (receipt.total < total || receipt.total > most || ended || !newer) {
       throw new LinepoolError(
         'receipt_invalid',
-        `It is for ${receipt.total} bytes; ${total} were signed for before this daemon started.`,
+        `It is for ${receipt.total} bytes; ${total} are signed for, and the lease is not in use.`,
       );
     }
     const lender = countersign(token, privateKey);
     this.#enter(receipt, token, lender);
+    // Kept as it was at first: a step in all, not a step with each receipt.
+    this.#late.set(key, late);
+    if (!late.isCounted) standing.signBefore(receipt.total - total);
     return { receipt: lender, ...answer };
   }
 
@@ -201,3 +237,5 @@ export class ReceiptDesk implements Disposable {
     if (this.#options.record.append(entry) === undefined) throw new LinepoolError('ledger_failed');
   }
 }
+
+const keyOf = ({ borrower, id }: Pick<Lease, 'borrower' | 'id'>): string => `${borrower} ${id}`;

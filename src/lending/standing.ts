@@ -29,6 +29,7 @@ export class Standing {
   #lost: Bytes = 0;
   #lostAt: Milliseconds = 0;
   #signed: Bytes = 0;
+  #remembered: Bytes = 0;
 
   /** `step`: `RECEIPT_STEP`, or Infinity when nothing is to be signed. */
   constructor(step: Bytes) {
@@ -48,6 +49,16 @@ export class Standing {
   /** True when it gets no other lease, because it did not sign for those before. */
   isShutOut(now: Milliseconds): boolean {
     return this.#allowance() - this.#stillLost(now) < this.#step * LEAST_ROOM;
+  }
+
+  /** How much more may be signed of what a daemon before this one carried: it carried no more unsigned. */
+  get before(): Bytes {
+    return Math.max(0, STEPS_MAX * this.#step - this.#remembered);
+  }
+
+  /** So much of that is signed for. */
+  signBefore(bytes: Bytes): void {
+    this.#remembered += bytes;
   }
 
   carried(bytes: Bytes): void {

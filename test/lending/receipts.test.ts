@@ -6,7 +6,7 @@ import { RECEIPT_WAIT_MS } from '../../src/lending/lease-receipts.ts';
 import { REST_MS, SIGN_EVERY, WORD_MS } from '../../src/lending/owed.ts';
 import { LAST_RECEIPT_MS } from '../../src/lending/receipt-desk.ts';
 import { ANSWER_MS, DISPUTE_BYTES, LEFT_ALONE_MS, RETRY_MS } from '../../src/lending/receipt-writer.ts';
-import { RECEIPT_STEP } from '../../src/lending/standing.ts';
+import { RECEIPT_STEP, STEPS_MAX } from '../../src/lending/standing.ts';
 import { ORIGIN, type ReceiptPair, receiptPair } from './receipt-pair.ts';
 
 const refusedAs = (code: ErrorCode) => (error: unknown) =>
@@ -214,9 +214,53 @@ test('after a restart of the lender a lease has carried what was signed, and a s
   await pair.advance(REST_MS);
   assert.deepEqual(totals(pair, 'lent'), [SIGN_EVERY, SIGN_EVERY + 1_000]);
   const account = await pair.open(token);
-  assert.equal(account.bytes, SIGN_EVERY + 1_000 + RECEIPT_STEP);
+  assert.equal(account.bytes, SIGN_EVERY + RECEIPT_STEP, 'a step in all');
   assert.equal(account.receipts?.signed, SIGN_EVERY + 1_000);
   assert.equal(account.room(), RECEIPT_STEP);
+});
+
+/** A receipt of the borrower's beside its writer, at the lender's desk. */
+function post(pair: ReceiptPair, lease: string, total: number, last = false): unknown {
+  const { borrower, lender, clock } = pair;
+  const receipt = signReceipt(
+    { borrower: borrower.id, lender: lender.id, lease, total, issuedAt: clock.wall(), last },
+    borrower.privateKey,
+  );
+  return pair.office.receipt(borrower, { receipt, idle: false });
+}
+
+test('after a restart no more is signed for a lease than a step, however many receipts come', async () => {
+  const pair = receiptPair();
+  const { id } = (await pair.open(await pair.lease())).lease;
+  pair.restart();
+  post(pair, id, RECEIPT_STEP / 2);
+  assert.throws(() => post(pair, id, RECEIPT_STEP + 1), refusedAs('receipt_invalid'));
+  post(pair, id, RECEIPT_STEP);
+  assert.throws(() => post(pair, id, 2 * RECEIPT_STEP), refusedAs('receipt_invalid'));
+  assert.deepEqual(totals(pair, 'lent'), [RECEIPT_STEP / 2, RECEIPT_STEP]);
+});
+
+test('after a restart no more is signed for all leases of a borrower than was carried for it unsigned', async () => {
+  const pair = receiptPair();
+  const leases: string[] = [];
+  for (let n = 0; n <= STEPS_MAX; n += 1) leases.push((await pair.open(await pair.lease())).lease.id);
+  pair.restart();
+  for (const id of leases.slice(0, STEPS_MAX)) post(pair, id, RECEIPT_STEP);
+  assert.throws(() => post(pair, leases.at(-1) ?? '', RECEIPT_STEP), refusedAs('receipt_invalid'));
+});
+
+test('for a lease whose time is up no more is signed than was carried', async () => {
+  const pair = receiptPair();
+  const account = await pair.open(await pair.lease());
+  account.carry(1_000_000);
+  account.receipts?.down(1_000_000);
+  pair.clock.advance(900_000);
+  const { id } = account.lease;
+  assert.equal(pair.office.book.find(pair.borrower.id, id), undefined, 'it is forgotten');
+  assert.throws(() => post(pair, id, 1_000_001), refusedAs('receipt_invalid'));
+  post(pair, id, 1_000_000);
+  assert.throws(() => post(pair, id, 1_000_001), refusedAs('receipt_invalid'));
+  post(pair, id, 1_000_000, true);
 });
 
 test('a lease that was used up is used up after a restart', async () => {
