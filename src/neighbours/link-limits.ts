@@ -10,10 +10,10 @@ export interface LinkLimits {
   readonly headMs: Milliseconds;
   /** Of a request head; then 431. */
   readonly headBytes: Bytes;
-  /** Connections that have not proved to be a neighbour's; further ones are cut. */
+  /** Connections that have not proved to be a neighbour's; then the oldest of the source that has most of them is cut. */
   readonly strangers: number;
-  /** The same from one IP address. */
-  readonly strangersPerAddress: number;
+  /** The same of one IPv4 address or IPv6 /64; then its oldest is cut. */
+  readonly strangersPerSource: number;
   /** How long a stranger may stay, pairing included; then it is cut. */
   readonly strangerMs: Milliseconds;
   /** Connections of one neighbour; further ones are cut. */
@@ -29,7 +29,7 @@ export const LINK_LIMITS: LinkLimits = {
   headMs: 20_000,
   headBytes: 16 * KIB,
   strangers: 64,
-  strangersPerAddress: 32,
+  strangersPerSource: 24,
   strangerMs: 30_000,
   perNeighbour: 128,
   idleMs: 65_000,

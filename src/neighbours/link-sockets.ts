@@ -1,6 +1,7 @@
 /**
  * The connections that came in: who is at the other end of each, how many there are, and their end. Used by the link server.
- * A connection is a stranger's from its first packet until TLS proves a neighbour; strangers are few and short-lived.
+ * A connection is a stranger's from its first packet until TLS proves a neighbour; strangers are few and short-lived. A new one
+ * is never turned away, because it may be a neighbour's: the one that has not proved itself for longest makes room.
  */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -9,6 +10,7 @@ import type { ErrorCode } from '../core/errors.ts';
 import { type ProvenPeer, provenPeer } from './channel.ts';
 import type { HouseholdId } from './household-id.ts';
 import type { LinkLimits } from './link-limits.ts';
+import { sourceOf } from './pairing-tries.ts';
 
 export interface LinkSocketsOptions {
   readonly clock: Clock;
@@ -21,14 +23,19 @@ export interface LinkSocketsOptions {
   readonly onRefused: (address: string, code: ErrorCode) => void;
 }
 
+interface Stranger {
+  readonly socket: Socket;
+  readonly address: string;
+  readonly source: string;
+}
+
 export class LinkSockets {
   readonly #options: LinkSocketsOptions;
   readonly #raw = new Set<Socket>();
-  /** TCP connections of strangers, by IP address and then by port. */
-  readonly #strangers = new Map<string, Set<number>>();
+  /** TCP connections of strangers by their two ends, the oldest first. */
+  readonly #strangers = new Map<string, Stranger>();
   readonly #peers = new WeakMap<object, ProvenPeer>();
   readonly #byHousehold = new Map<HouseholdId, Set<TLSSocket>>();
-  #strangerCount = 0;
 
   constructor(options: LinkSocketsOptions) {
     this.#options = options;
@@ -41,27 +48,21 @@ export class LinkSockets {
 
   /** Connections of strangers now. */
   get strangers(): number {
-    return this.#strangerCount;
+    return this.#strangers.size;
   }
 
   /** Every TCP connection comes by here first. */
   onConnection(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
-    const port = socket.remotePort ?? 0;
-    const ports = this.#strangers.get(address) ?? new Set();
-    const { strangers, strangersPerAddress } = this.#options.limits;
-    if (this.#strangerCount >= strangers || ports.size >= strangersPerAddress) {
-      socket.destroy();
-      this.#options.onRefused(address, 'overloaded');
-      return;
-    }
+    const source = sourceOf(address);
+    const ends = endsOf(socket);
+    this.#makeRoom(source);
     socket.setNoDelay(true);
     this.#raw.add(socket);
-    this.#strangers.set(address, ports.add(port));
-    this.#strangerCount += 1;
+    this.#strangers.set(ends, { socket, address, source });
     socket.once('close', () => {
       this.#raw.delete(socket);
-      this.#known(address, port);
+      this.#strangers.delete(ends);
     });
   }
 
@@ -73,7 +74,6 @@ export class LinkSockets {
     socket.allowHalfOpen = true;
     const { limits, isPaired, isBlocked, onRefused } = this.#options;
     const address = socket.remoteAddress ?? '';
-    const port = socket.remotePort ?? 0;
     const peer = provenPeer(socket);
     if (peer === undefined) {
       socket.destroy();
@@ -92,7 +92,7 @@ export class LinkSockets {
         onRefused(address, 'overloaded');
         return false;
       }
-      this.#known(address, port);
+      this.#strangers.delete(endsOf(socket));
     } else {
       this.#boundStay(socket, peer.id);
     }
@@ -139,10 +139,24 @@ export class LinkSockets {
     for (const socket of this.#raw) socket.destroy();
   }
 
-  #known(address: string, port: number): void {
-    const ports = this.#strangers.get(address);
-    if (ports?.delete(port) !== true) return;
-    this.#strangerCount -= 1;
-    if (ports.size === 0) this.#strangers.delete(address);
+  /** Cuts the oldest stranger of that source when it has all it may have, else of the one that has most when all are taken. */
+  #makeRoom(source: string): void {
+    const { limits, onRefused } = this.#options;
+    const counts = new Map<string, number>();
+    for (const each of this.#strangers.values()) counts.set(each.source, (counts.get(each.source) ?? 0) + 1);
+    const isFull = (counts.get(source) ?? 0) >= limits.strangersPerSource;
+    if (!isFull && this.#strangers.size < limits.strangers) return;
+    const most = Math.max(...counts.values());
+    for (const [ends, oldest] of this.#strangers) {
+      if (isFull ? oldest.source !== source : counts.get(oldest.source) !== most) continue;
+      this.#strangers.delete(ends);
+      oldest.socket.destroy();
+      onRefused(oldest.address, 'overloaded');
+      return;
+    }
   }
 }
+
+/** A TCP connection has them, and TLS over it has the same. */
+const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
+  [remoteAddress, remotePort, localAddress, localPort].join(' ');

@@ -37,9 +37,9 @@ async function tls(to: Household, options: ConnectionOptions): Promise<TLSSocket
   return socket;
 }
 
-async function tcp(to: Household): Promise<Socket> {
+async function tcp(to: Household, localAddress = '127.0.0.1'): Promise<Socket> {
   const { host, port } = parseAuthority(to.address);
-  const socket = tcpConnect({ host, port });
+  const socket = tcpConnect({ host, port, localAddress });
   socket.on('error', () => socket.destroy());
   await once(socket, 'connect');
   return socket;
@@ -323,15 +323,39 @@ test('slow heads are cut', async () => {
   assert.match(await rest(socket), /^HTTP\/1\.1 408 /);
 });
 
-test('strangers are few: further ones are cut, and those that go make room', async () => {
-  await using anna = await household('Anna', { limits: { strangersPerAddress: 3 } });
-  const sockets = [await tcp(anna), await tcp(anna), await tcp(anna)];
-  const fourth = await tcp(anna);
-  assert.equal(await rest(fourth), '');
+test('strangers are few: the oldest of a source makes room for its newest', async () => {
+  await using anna = await household('Anna', { limits: { strangersPerSource: 3 } });
+  const oldest = await tcp(anna);
+  const others = [await tcp(anna), await tcp(anna)];
+  await until(() => anna.room.strangers === 3);
+  const newest = await tcp(anna);
   await eventOf(anna.events, 'neighbour_refused', (e) => e.code === 'overloaded');
-  for (const socket of sockets) socket.destroy();
-  await until(() => anna.room.strangers === 0);
+  assert.equal(await rest(oldest), '');
+  assert.deepEqual(
+    [...others, newest].map(({ destroyed, readableEnded }) => destroyed || readableEnded),
+    [false, false, false],
+  );
+  assert.equal(anna.room.strangers, 3);
   await stillServing(anna);
+  for (const socket of [...others, newest]) socket.destroy();
+  await until(() => anna.room.strangers === 0);
+});
+
+test('strangers who take all there is keep no neighbour out, and none who has less', async () => {
+  await using anna = await household('Anna', { limits: { strangers: 5, strangersPerSource: 3 } });
+  const oldest = await tcp(anna, '127.0.0.2');
+  const greedy = [await tcp(anna, '127.0.0.2'), await tcp(anna, '127.0.0.2')];
+  const modest = [await tcp(anna, '127.0.0.3'), await tcp(anna, '127.0.0.3')];
+  await until(() => anna.room.strangers === 5);
+  const next = await tcp(anna, '127.0.0.4');
+  assert.equal(await rest(oldest), '');
+  assert.equal(anna.room.strangers, 5);
+  assert.deepEqual(
+    [...greedy, ...modest, next].filter((socket) => socket.destroyed || socket.readableEnded),
+    [],
+  );
+  await stillServing(anna);
+  for (const socket of [...greedy, ...modest, next]) socket.destroy();
 });
 
 test('a stranger may not stay, a neighbour may', async () => {
