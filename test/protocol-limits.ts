@@ -18,7 +18,14 @@ import {
   TRANSFER_IDLE_MS,
 } from '../src/lending/relay.ts';
 import { STATEMENT_MAX as SPAN_STATEMENT_MAX } from '../src/lending/span-statement.ts';
-import { FORGIVEN_STEP_MS, RECEIPT_STEP, STEPS_MAX } from '../src/lending/standing.ts';
+import {
+  FORGIVEN_STEP_MS,
+  RECEIPT_STEP,
+  SMALL_RECEIPT,
+  SMALL_RECEIPTS_MAX,
+  SMALL_RECEIPTS_PER_SECOND,
+  STEPS_MAX,
+} from '../src/lending/standing.ts';
 import { CUT_OFF_MAX_MS, CUT_OFF_MS, GRACE_MS, TRIES_MAX, TRIES_PER_SECOND } from '../src/lending/strikes.ts';
 import { ADDRESSES_MAX, NEIGHBOURS_MAX } from '../src/neighbours/book-file.ts';
 import { COMMIT_MS, COMPARE_MS, NONCE_BYTES } from '../src/neighbours/comparison.ts';
@@ -137,6 +144,8 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['span statement, in characters', `${SPAN_STATEMENT_MAX}`],
   ['step: unsigned under one lease', size(RECEIPT_STEP)],
   ['steps unsigned over all leases of a borrower', `${STEPS_MAX}`],
+  [`receipts of one borrower for less than ${size(SMALL_RECEIPT)} more`, `${SMALL_RECEIPTS_MAX}`],
+  ['of these, earned back in a second', `${SMALL_RECEIPTS_PER_SECOND}`],
   ['borrower signs every', size(SIGN_EVERY)],
   ['lease at rest', time(REST_MS)],
   ['word to a lender while something is under way', time(WORD_MS)],
@@ -175,6 +184,8 @@ export const PROTOCOL_SENTENCES: readonly string[] = [
   `nothing has been under way for ${time(REST_MS)}`,
   `one *step*, ${size(RECEIPT_STEP)}, beyond what is signed`,
   `up to ${STEPS_MAX} steps`,
+  `less than ${size(SMALL_RECEIPT)} more than the last one of its lease, it takes ${SMALL_RECEIPTS_MAX} of one borrower`,
+  `and ${SMALL_RECEIPTS_PER_SECOND} a second from then on`,
   `no receipt comes for ${time(RECEIPT_WAIT_MS)}`,
   `its last receipt is taken for ${time(LAST_RECEIPT_MS)}`,
   `a step of it is forgiven in ${time(FORGIVEN_STEP_MS)}`,

@@ -143,7 +143,7 @@ export class ReceiptDesk implements Disposable {
 
   /**
    * Signs what a borrower has signed. `find`: the account of its lease, when this daemon has one.
-   * @throws LinepoolError `receipt_invalid`, `ledger_failed`
+   * @throws LinepoolError `receipt_invalid`, `ledger_failed`, `overloaded`
    */
   receipt(
     { receipt: token, idle }: ReceiptMessage,
@@ -156,11 +156,10 @@ export class ReceiptDesk implements Disposable {
     const receipts = account?.receipts;
     if (account === undefined || receipts === undefined) return this.#signLate(receipt, token);
     const { last } = receipts;
-    const signed =
-      receipts.judge(receipt, token) === 'again' && last !== undefined
-        ? last
-        : { receipt, borrower: token, lender: countersign(token, this.#options.privateKey) };
-    if (signed !== last) {
+    let signed = receipts.judge(receipt, token) === 'again' ? last : undefined;
+    if (signed === undefined) {
+      this.#take(receipt, receipts.signed);
+      signed = { receipt, borrower: token, lender: countersign(token, this.#options.privateKey) };
       try {
         this.#enter(receipt, token, signed.lender);
       } catch (error) {
@@ -190,6 +189,12 @@ export class ReceiptDesk implements Disposable {
       this.#standings.set(borrowerId, standing);
     }
     return standing;
+  }
+
+  /** It is new, and would be put on record. @throws LinepoolError `overloaded` */
+  #take({ borrower, total }: Receipt, signed: Bytes): void {
+    if (this.#standing(borrower).takes(total - signed, this.#options.clock.now())) return;
+    throw new LinepoolError('overloaded', 'Too many receipts came for too little.');
   }
 
   /** @throws LinepoolError `receipt_invalid` */
@@ -223,6 +228,7 @@ export class ReceiptDesk implements Disposable {
         `It is for ${receipt.total} bytes; ${total} are signed for, and the lease is not in use.`,
       );
     }
+    this.#take(receipt, total);
     const lender = countersign(token, privateKey);
     this.#enter(receipt, token, lender);
     // Kept as it was at first: a step in all, not a step with each receipt.

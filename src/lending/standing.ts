@@ -8,7 +8,7 @@
  * Bytes are lost without anybody's fault: what lay in the kernel when a connection was reset arrived nowhere. So some are
  * forgiven, more to who has signed for much. Who never signs gets one step, and then half a step in five minutes.
  */
-import { type Bytes, MIB, type Milliseconds } from '../core/units.ts';
+import { type Bytes, KIB, MIB, type Milliseconds } from '../core/units.ts';
 
 /** Most that is carried under one lease beyond what is signed, but for what is in flight; of a new borrower, under all its leases. */
 export const RECEIPT_STEP: Bytes = 4 * MIB;
@@ -22,6 +22,14 @@ export const FORGIVEN_STEP_MS: Milliseconds = 10 * 60_000;
 const LEAST_ROOM = 0.5;
 /** Of what is signed, so much of what was lost is forgiven. */
 const FORGIVEN_OF_SIGNED = 0.125;
+/** A receipt is small that is for less than so much more than the last one, be it that a lease came to rest or ends. */
+export const SMALL_RECEIPT: Bytes = 64 * KIB;
+/**
+ * Each new receipt is signed twice and kept for years, however little it is for. So many small ones are taken at once, over all leases of a
+ * borrower, and so many are earned back in a second: who has less to say waits half a second, and has more.
+ */
+export const SMALL_RECEIPTS_MAX = 256;
+export const SMALL_RECEIPTS_PER_SECOND = 2;
 
 export class Standing {
   readonly #step: Bytes;
@@ -30,6 +38,9 @@ export class Standing {
   #lostAt: Milliseconds = 0;
   #signed: Bytes = 0;
   #remembered: Bytes = 0;
+  /** Small receipts that have not been earned back, when the last one came. */
+  #small = 0;
+  #smallAt: Milliseconds = 0;
 
   /** `step`: `RECEIPT_STEP`, or Infinity when nothing is to be signed. */
   constructor(step: Bytes) {
@@ -49,6 +60,17 @@ export class Standing {
   /** True when it gets no other lease, because it did not sign for those before. */
   isShutOut(now: Milliseconds): boolean {
     return this.#allowance() - this.#stillLost(now) < this.#step * LEAST_ROOM;
+  }
+
+  /** Whether one more receipt may be put on record, for so much more than the one before; if so, it is counted. */
+  takes(newly: Bytes, now: Milliseconds): boolean {
+    if (newly >= SMALL_RECEIPT) return true;
+    const earned = ((now - this.#smallAt) / 1000) * SMALL_RECEIPTS_PER_SECOND;
+    const small = Math.max(0, this.#small - earned);
+    if (small + 1 > SMALL_RECEIPTS_MAX) return false;
+    this.#small = small + 1;
+    this.#smallAt = now;
+    return true;
   }
 
   /** How much more may be signed of what a daemon before this one carried: it carried no more unsigned. */

@@ -6,7 +6,7 @@ import { RECEIPT_WAIT_MS } from '../../src/lending/lease-receipts.ts';
 import { REST_MS, SIGN_EVERY, WORD_MS } from '../../src/lending/owed.ts';
 import { LAST_RECEIPT_MS } from '../../src/lending/receipt-desk.ts';
 import { ANSWER_MS, DISPUTE_BYTES, LEFT_ALONE_MS, RETRY_MS } from '../../src/lending/receipt-writer.ts';
-import { RECEIPT_STEP, STEPS_MAX } from '../../src/lending/standing.ts';
+import { RECEIPT_STEP, SMALL_RECEIPT, SMALL_RECEIPTS_MAX, STEPS_MAX } from '../../src/lending/standing.ts';
 import { ORIGIN, type ReceiptPair, receiptPair } from './receipt-pair.ts';
 
 const refusedAs = (code: ErrorCode) => (error: unknown) =>
@@ -261,6 +261,27 @@ test('for a lease whose time is up no more is signed than was carried', async ()
   post(pair, id, 1_000_000);
   assert.throws(() => post(pair, id, 1_000_001), refusedAs('receipt_invalid'));
   post(pair, id, 1_000_000, true);
+});
+
+test('a borrower that signs byte by byte is slowed down, in use and after a restart, and loses nothing by it', async () => {
+  const pair = receiptPair();
+  const { account, receipts, carry } = await underWay(pair);
+  account.carry(100_000);
+  receipts.down(100_000);
+  const { id } = account.lease;
+  for (let total = 1; total <= SMALL_RECEIPTS_MAX; total += 1) post(pair, id, total);
+  assert.throws(() => post(pair, id, SMALL_RECEIPTS_MAX + 1), refusedAs('overloaded'));
+  assert.equal(pair.lent.of('receipt').length, SMALL_RECEIPTS_MAX);
+  assert.equal(account.signal.aborted, false);
+  // What is due goes through at once, and a word for little as soon as one is earned back.
+  post(pair, id, SMALL_RECEIPTS_MAX + SMALL_RECEIPT);
+  carry(SMALL_RECEIPTS_MAX + SMALL_RECEIPT + 1);
+  for (let ms = 0; ms < WORD_MS + RETRY_MS; ms += RETRY_MS) await pair.advance(RETRY_MS);
+  assert.equal(totals(pair, 'borrowed').at(-1), SMALL_RECEIPTS_MAX + SMALL_RECEIPT + 1);
+  pair.restart();
+  const from = totals(pair, 'lent').at(-1) ?? 0;
+  for (let n = 1; n <= SMALL_RECEIPTS_MAX; n += 1) post(pair, id, from + n);
+  assert.throws(() => post(pair, id, from + SMALL_RECEIPTS_MAX + 1), refusedAs('overloaded'));
 });
 
 test('a lease that was used up is used up after a restart', async () => {

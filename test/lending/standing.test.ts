@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FORGIVEN_STEP_MS, RECEIPT_STEP, STEPS_MAX, Standing } from '../../src/lending/standing.ts';
+import {
+  FORGIVEN_STEP_MS,
+  RECEIPT_STEP,
+  SMALL_RECEIPT,
+  SMALL_RECEIPTS_MAX,
+  SMALL_RECEIPTS_PER_SECOND,
+  STEPS_MAX,
+  Standing,
+} from '../../src/lending/standing.ts';
 
 test('who never signs gets one step, and half a one when five minutes have forgiven as much', () => {
   const standing = new Standing(RECEIPT_STEP);
@@ -48,4 +56,14 @@ test('what was lost and signed for later is no loss', () => {
   standing.sign(RECEIPT_STEP, 0, RECEIPT_STEP, 0);
   assert.equal(standing.isShutOut(0), false);
   assert.equal(standing.room(0), 1.5 * RECEIPT_STEP);
+});
+
+test('receipts for little are taken by the hundred, and then two a second; for more, always', () => {
+  const standing = new Standing(RECEIPT_STEP);
+  for (let n = 0; n < SMALL_RECEIPTS_MAX; n += 1) assert.equal(standing.takes(SMALL_RECEIPT - 1, 0), true);
+  assert.equal(standing.takes(0, 0), false);
+  assert.equal(standing.takes(SMALL_RECEIPT, 0), true);
+  let taken = 0;
+  for (let ms = 1; ms <= 60_000; ms += 1) if (standing.takes(1, ms)) taken += 1;
+  assert.equal(taken, 60 * SMALL_RECEIPTS_PER_SECOND);
 });
