@@ -12,6 +12,7 @@ import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { Scheme } from './plan-seed.ts';
 import {
   busyMs,
+  endMs,
   fairMs,
   freeMs,
   leastSpan,
@@ -30,6 +31,10 @@ const SPANS_BEYOND_LATENCY = 3;
 const SHORTEST_SPAN_MS: Milliseconds = 12;
 /** A path is asked again when it has less than this left, in spans, beyond its latency. */
 const KEEP_QUEUED = 0.75;
+/** Ways longer than this are not waited for at the end. */
+const LONGEST_END_MS: Milliseconds = 150;
+/** What all together bring in less time is not worth a request. */
+const LEAST_LEFT_MS: Milliseconds = 4;
 /** A slow path's time is taken for so much longer than it should be. */
 const CAUTION = 1.1;
 /** … and by so much of its latency: what is long on its way comes in bursts, and late at times. */
@@ -53,8 +58,22 @@ function spanBytes(state: PlanState, path: PathState): Bytes {
   return Math.max(leastSpan(state, path), Math.ceil((rateOf(path) * ms) / 1000));
 }
 
+/**
+ * Near the end, when all that is left takes no longer than the longest way, every path is given its part of it: were each kept just
+ * busy enough for its own way, those with a short one would end first.
+ */
 function isHungry(state: PlanState, path: PathState): boolean {
-  return busyMs(state, path) < path.latencyMs + KEEP_QUEUED * Math.min(spanMs(state, path), fairMs(state));
+  const busy = busyMs(state, path);
+  if (busy < path.latencyMs + KEEP_QUEUED * Math.min(spanMs(state, path), fairMs(state))) return true;
+  const end = endMs(state);
+  return end <= longestWayMs(state) && busy < end - LEAST_LEFT_MS;
+}
+
+/** Of those that bring something, but for what comes in another league: it would be waited for by all. */
+function longestWayMs(state: PlanState): Milliseconds {
+  let longest = 0;
+  for (const { latencyMs } of workingPaths(state)) longest = Math.max(longest, latencyMs);
+  return Math.min(LONGEST_END_MS, longest);
 }
 
 /** True when the very next byte of the client is asked of nobody: that can't wait until a path is hungry. */

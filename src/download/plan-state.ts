@@ -247,6 +247,13 @@ export function totalRate(state: PlanState): BytesPerSecond {
   return total;
 }
 
+/** How long all together take for all that is not here yet, if each has its part of it. */
+export function endMs(state: PlanState): Milliseconds {
+  let bytes = sizeOf(state.holes);
+  for (const path of workingPaths(state)) bytes += backlog(path) + runningLeft(state, path);
+  return (bytes * 1000) / Math.max(1, totalRate(state));
+}
+
 /** How long all together take for half of what nobody was asked for: spans no longer than that end together. */
 export const fairMs = (state: PlanState): Milliseconds =>
   (sizeOf(state.holes) * 1000) / (2 * Math.max(1, totalRate(state)));

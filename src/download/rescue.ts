@@ -28,6 +28,8 @@ import { recentRate } from './throughput.ts';
 const FIRST_GRACE_MS: Milliseconds = 600;
 /** So long a path that has not brought anything yet may take for its first byte; others do its work meanwhile. */
 const PROOF_MS: Milliseconds = 8_000;
+/** A path that is silent for so long at the end has lost a packet, or worse: longer than what is read at once is apart. */
+const PAUSE_MS: Milliseconds = 60;
 /** Round trips that a path may be silent for beyond the stall time. */
 const ROUND_TRIPS = 3;
 /** What a reset connection costs, in round trips at the full rate. */
@@ -38,7 +40,7 @@ const TIMES_SOONER = 2;
 const WORTH_MS: Milliseconds = 150;
 
 export function rescue(before: PlanState, now: Milliseconds, commands: PlanCommand[]): PlanState {
-  let state = before;
+  let state = atTheEnd(before, now, commands);
   for (const path of readyPaths(state)) {
     if (isSilent(state, path, now) && hasOther(state, path, now)) {
       const [first] = path.asks;
@@ -51,6 +53,29 @@ export function rescue(before: PlanState, now: Milliseconds, commands: PlanComma
     }
   }
   return takeOver(overtake(state), now, commands);
+}
+
+/**
+ * At the end, when others have nothing left to do, what a path was asked for is theirs too as soon as it pauses: mostly a packet was
+ * lost and is sent again in a moment, but now everybody waits for it, and to ask twice costs no more than the bytes.
+ */
+function atTheEnd(before: PlanState, now: Milliseconds, commands: PlanCommand[]): PlanState {
+  let state = before;
+  if (state.holes.length > 0 || state.running !== undefined) return state;
+  const idle = readyPaths(state).filter((path) => path.proven && path.asks.length === 0);
+  for (const path of idle.length === 0 ? [] : readyPaths(state)) {
+    const [first] = path.asks;
+    const expectedAt = first && Math.max(path.heardAt, first.askedAt + path.latencyMs);
+    if (expectedAt === undefined || now - expectedAt < PAUSE_MS) continue;
+    for (const ask of path.asks.filter(({ spare }) => !spare)) {
+      const freed = spared(state, pathOf(state, path.id) ?? path, ask);
+      const [soonest] = idle
+        .flatMap(({ id }) => pathOf(freed, id) ?? [])
+        .sort((a, b) => freeMs(freed, a) - freeMs(freed, b));
+      if (soonest !== undefined) state = askFor(freed, soonest, span(ask.at, ask.end), now, commands);
+    }
+  }
+  return state;
 }
 
 /** What a silent running response was to bring next, others bring; it is not stopped: it may be all there is. */

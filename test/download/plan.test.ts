@@ -198,6 +198,20 @@ describe('pooling is never slower than the own line alone', () => {
   }
 });
 
+describe('the end', () => {
+  const [own, n1, n2] = lines('50@20 + 50@20 + 50@20') as [SimPath, SimPath, SimPath];
+
+  it('does not wait for a packet that is sent again: who is idle brings it too', () => {
+    const undisturbed = expectComplete(run({ paths: [own, n1, n2] }));
+    for (const before of [20, 50, 80]) {
+      const from = undisturbed.ms - before;
+      const pausing = { ...n2, rate: (at: number) => (at < from || at > from + 350 ? n2.rate(at) : 0) };
+      const out = expectComplete(run({ paths: [own, n1, pausing] }));
+      assert.ok(out.ms <= undisturbed.ms + 200, `${out.ms - undisturbed.ms} ms later`);
+    }
+  });
+});
+
 describe('the response that is running', () => {
   const [own, n1, n2] = lines('50@10 + 50@10 + 50@10') as [SimPath, SimPath, SimPath];
 

@@ -116,12 +116,15 @@ export class Checks implements Disposable {
   /** A checked neighbour was asked for the span. */
   asked(path: PathId, id: AskId, asked: Span): void {
     const { percent, random } = this.#options;
-    this.#watches.set(keyOf(path, id), {
+    const watch: Watch = {
       span: new WatchedSpan(path, asked, percent, random),
       probes: new Map(),
       state: 'coming',
       signed: undefined,
-    });
+    };
+    this.#watches.set(keyOf(path, id), watch);
+    // Of one that brings its spans the samples are here as soon as the span is: nobody waits for them at the end.
+    if (this.#involved.has(path)) this.#sample(watch);
   }
 
   /** More of it came, in order. */
@@ -132,7 +135,7 @@ export class Checks implements Disposable {
     watch.span.take(chunk);
     if (!first) return;
     this.#involved.add(path);
-    for (const sample of watch.span.samples) this.#ask(watch, sample);
+    if (watch.probes.size === 0) this.#sample(watch);
   }
 
   /** Nothing more of it comes. */
@@ -207,6 +210,10 @@ export class Checks implements Disposable {
   get #probe(): OwnProbe {
     this.#opened ??= this.#openProbe();
     return this.#opened;
+  }
+
+  #sample(watch: Watch): void {
+    for (const sample of watch.span.samples) this.#ask(watch, sample);
   }
 
   #ask(watch: Watch, sample: Sample): void {

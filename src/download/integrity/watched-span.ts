@@ -66,7 +66,7 @@ export class WatchedSpan {
     return span(this.asked.start, this.#at);
   }
 
-  /** Those that are to be fetched over our own line as soon as the span has begun to come. */
+  /** Those that are to be fetched over our own line, while the span is on its way. */
   get samples(): readonly Sample[] {
     return this.#samples;
   }

@@ -98,6 +98,19 @@ const tick = async (): Promise<void> => {
 };
 
 describe('checks', () => {
+  it('ask for the samples of one that brings its spans before the span has come', () => {
+    const bench = new Bench();
+    bench.checks.asked('n', 1, span(0, right.length));
+    assert.equal(bench.asked.length, 0, 'it has brought nothing yet, and may never');
+    bench.checks.came('n', 1, right);
+    const first = bench.asked.length;
+    assert.ok(first > 0);
+    bench.checks.asked('n', 2, span(100_000, 200_000));
+    assert.equal(bench.asked.length, 2 * first);
+    bench.checks.came('n', 2, FILE.subarray(100_000, 200_000));
+    assert.equal(bench.asked.length, 2 * first, 'and once only');
+  });
+
   it('find what is right to be right, once it is over, sampled and signed', async () => {
     const bench = new Bench();
     bench.bring(right);
