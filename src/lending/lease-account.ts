@@ -138,7 +138,10 @@ export class LeaseAccount {
       case 'expired':
         return new LinepoolError('lease_expired', `(lease ${id})`);
       case 'ended':
-        // Lending may be on again by now: what the borrower needs is another lease.
+        // Lending is on again by now, or it would have been refused before: what the borrower needs is another lease.
+        if (this.#state.code === 'lending_off') {
+          return new LinepoolError('lease_expired', `Lease ${id} was ended when nothing was lent.`);
+        }
         return new LinepoolError('lease_invalid', `Lease ${id} was ended before (${this.#state.code}).`);
       default:
         return this.#state satisfies never;

@@ -356,7 +356,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   #apply(): void {
     const { rate, reason, passed = rate.down } = this.#lent;
     // The line is wanted at home for a moment: what runs ends at once, but the leases hold, and are used again after it.
-    const yields = reason === 'household' || reason === 'unmeasured';
+    const yields = reason === 'household' || reason === 'unmeasured' || reason === 'delay';
     this.#deal('down', Math.min(rate.down, passed));
     let comingDown = 0;
     for (const { flows } of this.#borrowers.values()) comingDown += flows.down.taking;

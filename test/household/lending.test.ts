@@ -66,6 +66,17 @@ describe('lending is changed live', { concurrency: false }, () => {
     await untilOffering(borrower, 'B');
   });
 
+  test('a pause that ends in the midst of a download: the line is used again', async () => {
+    const download = startDownload(borrower, here.ports.http, 4 * SIZE);
+    await download.untilBrought('B', 500_000);
+    await lender.runJson('lend', 'pause');
+    await untilOffered('nothing', 0);
+    await lender.runJson('lend', 'resume');
+    const { B: before = 0 } = await download.brought();
+    await download.untilBrought('B', before + 2_000_000);
+    assert.equal((await download.fetched).bytes, 4 * SIZE);
+  });
+
   test('one neighbour may not borrow; it is offered nothing until it may', async () => {
     await lender.runJson('lend', 'neighbour', 'A', '--deny');
     await untilOffered('nothing', 0);

@@ -76,6 +76,10 @@ test('the reason of the signal says why', () => {
   parted.end('not_paired');
   assert.equal((parted.signal.reason as LinepoolError).code, 'not_paired');
   assert.equal(parted.refusal()?.code, 'lease_invalid');
+  const paused = new LeaseAccount(lease, () => undefined);
+  paused.end('lending_off');
+  assert.equal((paused.signal.reason as LinepoolError).code, 'lending_off');
+  assert.equal(paused.refusal()?.code, 'lease_expired', 'another is all that it takes');
   assert.equal(parted.carry(5), 0);
 });
 

@@ -54,6 +54,31 @@ test('offers follow policy, the line, and who borrows', async () => {
   assert.equal(clock.pending, 0);
 });
 
+test('leases hold while the line is wanted for a moment; after a pause another is asked for', async () => {
+  await using origin = await startTestOrigin();
+  await using line = await startLentLine();
+  const [borrower] = line.borrowers;
+  const lease = await borrower.lease(origin.url(''));
+  const asked = async (): Promise<string> => {
+    await using peer = await borrower.connect();
+    peer.send(fetchText(origin.url('/file/1000'), '0-9', lease));
+    const answer = await peer.message();
+    return answer.status === 206 ? 'carried' : codeOf(answer);
+  };
+  assert.equal(await asked(), 'carried');
+  for (const reason of ['household', 'unmeasured', 'delay'] as const) {
+    line.lender.setLent({ ...OFF, reason });
+    assert.equal(await asked(), 'lending_off', reason);
+    line.lender.setLent(ON);
+    assert.equal(await asked(), 'carried', reason);
+  }
+  for (const reason of ['paused', 'hours'] as const) {
+    line.lender.setLent({ ...OFF, reason });
+    line.lender.setLent(ON);
+    assert.equal(await asked(), 'lease_expired', reason);
+  }
+});
+
 test('a borrower that is refused over and over does not push other events out', async () => {
   await using line = await startLentLine({ lent: OFF });
   const [borrower] = line.borrowers;
