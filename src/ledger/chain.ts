@@ -4,6 +4,7 @@
  */
 import { type ContentOf, canonicalText, chainHash, HASH_BEFORE_FIRST } from './entry.ts';
 import { type Head, parseHead } from './head.ts';
+import { Kept } from './kept.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
 import { rotationIn } from './rotated.ts';
 import { isKeyOf, type ReadEntry } from './row.ts';
@@ -74,6 +75,8 @@ export class Chain {
   /** The first entry that retention is said to have removed, until an entry says so. */
   #unexplained: number | undefined;
   #hashAtPruned: Uint8Array | undefined;
+  /** Of what there is up to `prunedThrough`. */
+  readonly #kept = new Kept();
   /** Whether an entry has said what `prunedThrough` says. */
   #isConfirmed: boolean;
 
@@ -99,9 +102,7 @@ export class Chain {
     if (!isSame(chainHash(this.#hash, canonicalText(seq, at, content)), hash)) {
       return wrong('its hash is not that of its content and the entry before');
     }
-    this.#seq = seq;
-    this.#hash = hash;
-    if (seq === this.#prunedThrough) this.#hashAtPruned = hash;
+    this.#came('entry', seq, hash);
     this.entries += 1;
     if ((content.kind === 'begin') !== (seq === 1))
       return wrong('a chain begins with "begin", and there only');
@@ -146,10 +147,15 @@ export class Chain {
     if (seq > this.#prunedThrough)
       return { seq: missing, why: 'it is missing, and too young to have been removed' };
     this.#unexplained ??= missing;
+    this.#came('gap', seq, hash);
+    return undefined;
+  }
+
+  #came(what: 'entry' | 'gap', seq: number, hash: Uint8Array): void {
     this.#seq = seq;
     this.#hash = hash;
+    if (seq <= this.#prunedThrough) this.#kept.add(what, seq, hash);
     if (seq === this.#prunedThrough) this.#hashAtPruned = hash;
-    return undefined;
   }
 
   /** The signatures, or what is wrong. */
@@ -228,13 +234,16 @@ export class Chain {
     return { kind: 'receipt', lease: lease.seq, last: receipt.last, signed };
   }
 
-  #pruned(seq: number, { through, hash }: ContentOf<'pruned'>): Signatures | string {
+  #pruned(seq: number, { through, hash, kept }: ContentOf<'pruned'>): Signatures | string {
     if (through >= seq) return `it says that entry ${through} was removed, which is not before it`;
     if (through > this.#prunedThrough)
       return `it says that entries through ${through} were removed, but nothing else does`;
     if (through < this.#prunedThrough) return NOTHING_SIGNED;
     if (this.#hashAtPruned === undefined || !isSame(Buffer.from(hash, 'base64url'), this.#hashAtPruned)) {
       return `what is left of entry ${through} does not have the hash that was removed`;
+    }
+    if (kept !== undefined && kept !== this.#kept.digest) {
+      return `what is left through entry ${through} is not what retention left`;
     }
     this.#unexplained = undefined;
     this.#isConfirmed = true;

@@ -76,8 +76,11 @@ export const FIELDS = {
   }),
   /** A signed statement that shows how a neighbour misbehaved. */
   proof: z.strictObject({ neighbour: householdId, reason: plain(200), statement: jws(STATEMENT_MAX) }),
-  /** Retention removed `removed` entries up to and with the one numbered `through`, whose hash was `hash`. */
-  pruned: z.strictObject({ through: count, hash: sha256, removed: count }),
+  /**
+   * Retention removed `removed` entries up to and with the one numbered `through`, whose hash was `hash`. `kept`: what it left up to
+   * there (see kept.ts); those that were written before there was this field lack it.
+   */
+  pruned: z.strictObject({ through: count, hash: sha256, removed: count, kept: sha256.optional() }),
 } as const;
 
 export type Kind = keyof typeof FIELDS;
@@ -109,14 +112,15 @@ export interface Entry {
 export const HASH_BEFORE_FIRST: Uint8Array = new Uint8Array(32);
 
 /**
- * The canonical text: JSON without white space, `seq`, `at` and `kind` first, then the fields in the order of `FIELDS`. Content that is as
- * `FIELDS` says holds nothing that JSON would escape.
+ * The canonical text: JSON without white space, `seq`, `at` and `kind` first, then the fields in the order of `FIELDS`, those left out
+ * that it lacks. Content that is as `FIELDS` says holds nothing that JSON would escape.
  */
 export function canonicalText(seq: number, at: Milliseconds, content: Content): string {
-  const named = content as unknown as Readonly<Record<string, unknown>>;
+  const named = content as unknown as Readonly<Record<string, string | number | null | undefined>>;
   let text = `{"seq":${seq},"at":${at},"kind":"${content.kind}"`;
   for (const [name, prefix] of MEMBERS.get(content.kind) ?? []) {
     const value = named[name];
+    if (value === undefined) continue;
     text += typeof value === 'string' ? `${prefix}"${value}"` : prefix + String(value);
   }
   return `${text}}`;

@@ -11,7 +11,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
-import { type Entry, LEDGER_VERSION, type Party } from './entry.ts';
+import { type ContentOf, type Entry, LEDGER_VERSION, type Party } from './entry.ts';
 import { LogSync } from './log-sync.ts';
 import { kindNumber, PRUNED_ROW, type RecordedLease, type References, type Row, unpack } from './row.ts';
 
@@ -251,9 +251,14 @@ export class LedgerFile implements Disposable, References {
 
   /** Through where retention has removed entries; 0 when it has not. */
   prunedThrough(): number {
+    return this.pruned()?.through ?? 0;
+  }
+
+  /** What retention last said; undefined when it has removed nothing. */
+  pruned(): ContentOf<'pruned'> | undefined {
     const row = this.#row(`WHERE ${RARE} AND kind = ${kindNumber('pruned')} ORDER BY seq DESC LIMIT 1`);
     const content = row && unpack(row, this)?.content;
-    return content?.kind === 'pruned' ? content.through : 0;
+    return content?.kind === 'pruned' ? content : undefined;
   }
 
   /** The number of the first entry not older than that, after a given one. */

@@ -3,11 +3,13 @@
  * Called by the ledger within the transaction that then records it (`pruned`). Keys stay: they are few, and what stays refers to them.
  *
  *     1 begin | 2 party | 3 lease A | 4 receipt A | 5 lease B | 6 receipt A | 7 receipt B | 8 ...      A is over and old, B is not
- *     1 begin | 2 party |           | 4 hash only | 5 lease B | 6 hash only | 7 receipt B | 8 ... | 9 pruned through 6, its hash
+ *     1 begin | 2 party |           | 4 hash only | 5 lease B | 6 hash only | 7 receipt B | 8 ... | 9 pruned through 6, its hash,
+ *                                                                                                    and one hash over 1, 2, 4, 5, 6
  */
 import type { Milliseconds } from '../core/units.ts';
 import type { ContentOf } from './entry.ts';
 import type { LedgerFile } from './file.ts';
+import { Kept } from './kept.ts';
 import { kindNumber, PRUNED_ROW, type Row } from './row.ts';
 
 /** Longer than any lease lives, so that none is removed that may still be used. */
@@ -19,7 +21,8 @@ const ALWAYS_KEPT = new Set([kindNumber('begin'), kindNumber('self'), kindNumber
 
 /** Removes entries older than `before`; undefined when there is nothing to remove. */
 export function prune(file: LedgerFile, before: Milliseconds): Omit<ContentOf<'pruned'>, 'kind'> | undefined {
-  const from = file.prunedThrough();
+  const said = file.pruned();
+  const from = said?.through ?? 0;
   const last = file.last();
   if (last === undefined) return undefined;
   const young = file.firstSince(before, from) ?? last.seq + 1;
@@ -29,17 +32,27 @@ export function prune(file: LedgerFile, before: Milliseconds): Omit<ContentOf<'p
   if (through === undefined || through.seq < from) return undefined;
   const goes = new Set(rows.filter((row) => isOver(file, row, through.seq)).map(({ seq }) => seq));
   if (goes.size === 0) return undefined;
+  // What was altered since stays for verify to name: a new hash over it would say that it holds.
+  if (said?.kept !== undefined && said.kept !== keptOf(rows, from)) return undefined;
+  const kept = new Kept();
   for (const [i, row] of rows.entries()) {
     const next = rows[i + 1];
     // The hash is wanted where an entry that stays follows.
     const wanted = row === through || (next !== undefined && next.kind !== PRUNED_ROW && !goes.has(next.seq));
-    if (goes.has(row.seq)) {
-      if (wanted) file.reduce(row.seq);
-      else file.remove(row.seq);
-    } else if (row.kind === PRUNED_ROW && !wanted) file.remove(row.seq);
+    const isGap = row.kind === PRUNED_ROW || goes.has(row.seq);
+    if (!isGap || wanted) kept.add(isGap ? 'gap' : 'entry', row.seq, row.hash);
+    if (goes.has(row.seq) && wanted) file.reduce(row.seq);
+    else if (isGap && !wanted) file.remove(row.seq);
   }
   const hash = Buffer.from(through.hash).toString('base64url');
-  return { through: through.seq, hash, removed: goes.size };
+  return { through: through.seq, hash, removed: goes.size, kept: kept.digest };
+}
+
+function keptOf(rows: readonly Row[], through: number): string {
+  const kept = new Kept();
+  for (const { seq, kind, hash } of rows)
+    if (seq <= through) kept.add(kind === PRUNED_ROW ? 'gap' : 'entry', seq, hash);
+  return kept.digest;
 }
 
 function isOver(file: LedgerFile, { seq, kind, ref }: Row, through: number): boolean {

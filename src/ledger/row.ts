@@ -95,8 +95,10 @@ export function packBody(content: Content, household: string): Uint8Array {
           content.before,
         ]),
       );
-    case 'pruned':
-      return bytes(JSON.stringify([content.through, content.hash, content.removed]));
+    case 'pruned': {
+      const { through, hash, removed, kept } = content;
+      return bytes(JSON.stringify([through, hash, removed, ...(kept === undefined ? [] : [kept])]));
+    }
   }
 }
 
@@ -243,7 +245,7 @@ function unpackPlain(
     case 'begin':
       return checked(kind, { version: a, household: b, publicKey: c, cause: d, before: e });
     case 'pruned':
-      return checked(kind, { through: a, hash: b, removed: c });
+      return checked(kind, { through: a, hash: b, removed: c, ...(d === undefined ? {} : { kept: d }) });
     case 'proof':
       return checked(kind, { neighbour: partyOf(row, refs), reason: a, statement: b });
     case 'contact': {

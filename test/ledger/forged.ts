@@ -32,6 +32,37 @@ export interface Said {
   content: Content;
 }
 
+/**
+ * An export from which `alter` made other lines. Of those that were altered, and of all that follow up to the next that retention
+ * removed, the hashes are made anew, as who has the file can. With `us` the head is signed anew too.
+ */
+export function relinked(
+  lines: readonly string[],
+  alter: (lines: string[]) => readonly string[],
+  us?: Keys,
+): string {
+  let before: Uint8Array = HASH_BEFORE_FIRST;
+  let seq = 0;
+  const linked = alter([...lines]).map((line) => {
+    const read = JSON.parse(line) as {
+      entry?: { seq: number; at: number } & Content;
+      removed?: number;
+      hash?: string;
+    };
+    if (read.entry === undefined) {
+      if (read.hash !== undefined) before = Buffer.from(read.hash, 'base64url');
+      if (read.hash !== undefined || us === undefined || !line.startsWith('{"head"')) return line;
+      return `{"head":"${signHead({ household: us.id, seq, hash: before, signedAt: ISSUED_AT }, us.privateKey)}"}`;
+    }
+    const { at, ...content } = read.entry;
+    seq = read.entry.seq;
+    const text = canonicalText(seq, at, content);
+    before = chainHash(before, text);
+    return `{"entry":${text},"hash":"${Buffer.from(before).toString('base64url')}"}`;
+  });
+  return `${linked.join('\n')}\n`;
+}
+
 /** The entries of an export. */
 export function entriesOf(lines: readonly string[]): Said[] {
   return lines.slice(1, -1).map((line) => {

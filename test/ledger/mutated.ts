@@ -8,8 +8,8 @@ import * as fc from 'fast-check';
 import { LinepoolError } from '../../src/core/errors.ts';
 import { openSource } from '../../src/ledger/source.ts';
 import { verify } from '../../src/ledger/verify.ts';
-import { exported, verdictOn } from './forged.ts';
-import { fill, folder, household, type Keys, openLedger } from './written.ts';
+import { exported, relinked, verdictOn } from './forged.ts';
+import { fill, fillAndPrune, folder, household, type Keys, openLedger } from './written.ts';
 
 export interface Mutations {
   readonly tried: number;
@@ -30,10 +30,24 @@ const LEASES = 7;
 const numbers = { a: fc.nat(), b: fc.nat(), c: fc.nat() };
 const text = (lines: readonly string[]): string => `${lines.join('\n')}\n`;
 
-async function written(neighbours: [Keys, Keys]) {
+interface Written {
+  readonly file: Buffer;
+  readonly lines: string[];
+}
+
+/** Two of the same neighbours, ours and another household's: whole, and such as retention has been at. */
+async function writtenTwice(): Promise<readonly { readonly ours: Written; readonly theirs: Written }[]> {
+  const neighbours: [Keys, Keys] = [household(), household()];
+  const made = [];
+  for (const fillOne of [fill, fillAndPrune])
+    made.push({ ours: await written(fillOne, neighbours), theirs: await written(fillOne, neighbours) });
+  return made;
+}
+
+async function written(fillOne: typeof fillAndPrune, neighbours: [Keys, Keys]): Promise<Written> {
   using dir = folder();
   const opened = openLedger(dir.path);
-  fill(opened, LEASES, neighbours);
+  fillOne(opened, LEASES, neighbours);
   opened.ledger[Symbol.dispose]();
   return { file: readFileSync(opened.file), lines: await exported(opened.file) };
 }
@@ -63,6 +77,22 @@ const OF_EXPORTS: Readonly<Record<string, (lines: string[], random: Random, thei
     const [at, count] = [a % lines.length, 1 + (b % 3)];
     return text(lines.toSpliced(at, count, ...theirs.slice(at, at + count)));
   },
+  /** The next three make the hashes behind it anew, up to where retention removed something. */
+  rehash: (lines, { a, b }) =>
+    relinked(lines, (all) => {
+      const at = a % all.length;
+      return all.with(
+        at,
+        (all[at] ?? '').replace(/"at":(\d+)/, (_, time) => `"at":${Number(time) + 1 + (b % 99)}`),
+      );
+    }),
+  leave: (lines, { a, b }) => relinked(lines, (all) => all.toSpliced(a % all.length, 1 + (b % 3))),
+  insert: (lines, { a }) =>
+    relinked(lines, (all) => {
+      const at = a % all.length;
+      const line = (all[at] ?? '').replace(/"seq":(\d+)/, (_, seq) => `"seq":${Number(seq) + 1}`);
+      return all.toSpliced(at + 1, 0, line);
+    }),
   digit: (lines, { a, b, c }) => {
     const line = lines[a % lines.length] ?? '';
     const places = [...line.matchAll(/\d/g)].map(({ index }) => index);
@@ -72,12 +102,10 @@ const OF_EXPORTS: Readonly<Record<string, (lines: string[], random: Random, thei
 };
 
 export async function exportMutations(runs: number): Promise<Mutations> {
-  const neighbours: [Keys, Keys] = [household(), household()];
-  const ours = await written(neighbours);
-  const theirs = await written(neighbours);
-  const whole = text(ours.lines);
+  const made = await writtenTwice();
   const random = fc.record({ how: fc.constantFrom(...Object.keys(OF_EXPORTS)), ...numbers });
-  return await count(fc.sample(random, runs), async (one) => {
+  return await count(fc.sample(random, runs), made, async (one, { ours, theirs }) => {
+    const whole = text(ours.lines);
     const altered = OF_EXPORTS[one.how]?.(ours.lines, one, theirs.lines) ?? whole;
     if (altered === whole) return 'harmless';
     return await outcome(async () => (await verdictOn(Buffer.from(altered, 'latin1'))).fault);
@@ -108,12 +136,10 @@ const OF_FILES: Readonly<
 export async function fileMutations(runs: number): Promise<Mutations> {
   using dir = folder();
   const file = join(dir.path, 'altered');
-  const neighbours: [Keys, Keys] = [household(), household()];
-  const ours = await written(neighbours);
-  const theirs = await written(neighbours);
-  const whole = text(ours.lines);
+  const made = await writtenTwice();
   const random = fc.record({ how: fc.constantFrom(...Object.keys(OF_FILES)), ...numbers });
-  return await count(fc.sample(random, runs), async (one) => {
+  return await count(fc.sample(random, runs), made, async (one, { ours, theirs }) => {
+    const whole = text(ours.lines);
     const bytes = Buffer.from(ours.file);
     writeFileSync(file, OF_FILES[one.how]?.(bytes, one.a % bytes.length, one, theirs.file) ?? bytes);
     const became = await outcome(async () => {
@@ -134,16 +160,20 @@ async function outcome(fault: () => Promise<object | undefined>): Promise<Outcom
   }
 }
 
-async function count(
+/** Of what was written, each in its turn. */
+async function count<T>(
   all: readonly Random[],
-  tryOne: (random: Random) => Promise<Outcome | 'harmless'>,
+  made: readonly T[],
+  tryOne: (random: Random, of: T) => Promise<Outcome | 'harmless'>,
 ): Promise<Mutations> {
   const counts = { named: 0, refused: 0, harmless: 0, unseen: 0 };
   const unseen: string[] = [];
-  for (const one of all) {
-    const became = await tryOne(one);
+  for (const [i, one] of all.entries()) {
+    const of = made[i % made.length];
+    if (of === undefined) break;
+    const became = await tryOne(one, of);
     counts[became] += 1;
-    if (became === 'unseen') unseen.push(JSON.stringify(one));
+    if (became === 'unseen') unseen.push(JSON.stringify({ ...one, ledger: i % made.length }));
   }
   return { tried: all.length, ...counts, unseen };
 }

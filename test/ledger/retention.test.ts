@@ -6,10 +6,10 @@ import { PRUNE_EVERY_MS } from '../../src/ledger/ledger.ts';
 import { LEAST_KEPT_MS } from '../../src/ledger/retention.ts';
 import { openSource, readEntries } from '../../src/ledger/source.ts';
 import { verify } from '../../src/ledger/verify.ts';
-import { chained, entriesOf, exported, verdictOn } from './forged.ts';
-import { Dealings, fill, folder, household, leaseId, openLedger } from './written.ts';
+import { chained, entriesOf, exported, relinked, verdictOn } from './forged.ts';
+import { DAY_MS, Dealings, fill, fillAndPrune, folder, household, leaseId, openLedger } from './written.ts';
 
-const DAY = 86_400_000;
+const DAY = DAY_MS;
 const KEEP = 60 * DAY;
 
 async function verdict(file: string) {
@@ -90,6 +90,86 @@ test('a gap that no entry tells of is named', async () => {
   assert.match((await verdictOn(`${untold.join('\n')}\n`)).fault?.why ?? '', /no entry says|missing/);
   const entries = entriesOf(lines.filter((line) => !line.startsWith('{"removed"')));
   assert.ok((await verdictOn(chained(lines[0] ?? '', entries, opened.us))).fault);
+});
+
+const isContact = (line: string): boolean => line.includes('"kind":"contact"');
+const LAST_CONTACT = 'the last entry before a gap';
+
+/** Without our household's key: hashes are made anew as far as the next gap, whose hash stays. */
+const FORGERIES: Readonly<Record<string, (lines: string[]) => readonly string[]>> = {
+  [`${LAST_CONTACT}, edited`]: (lines) => {
+    const at = lines.findLastIndex(isContact);
+    return lines.with(at, (lines[at] ?? '').replace('192.0.2.91', '192.0.2.99'));
+  },
+  [`${LAST_CONTACT}, left out`]: (lines) => lines.toSpliced(lines.findLastIndex(isContact), 1),
+  'an entry put in where one was removed': (lines) => {
+    const at = lines.findLastIndex(isContact);
+    const line = lines[at] ?? '';
+    const { seq } = (JSON.parse(line) as { entry: { seq: number } }).entry;
+    return lines.toSpliced(at + 1, 0, line.replace(`"seq":${seq}`, `"seq":${seq + 1}`));
+  },
+  'an entry that passes for one that was removed': (lines) => {
+    const at = lines.findLastIndex(isContact);
+    const { entry, hash } = JSON.parse(lines[at] ?? '') as { entry: { seq: number }; hash: string };
+    return lines.with(at, `{"removed":${entry.seq},"hash":"${hash}"}`);
+  },
+};
+
+for (const [what, forge] of Object.entries(FORGERIES))
+  test(`of what retention left nothing can be altered: ${what}`, async () => {
+    using dir = folder();
+    const opened = openLedger(dir.path);
+    fillAndPrune(opened, 4, [household(), household()]);
+    opened.ledger[Symbol.dispose]();
+    const lines = await exported(opened.file);
+    assert.equal(
+      relinked(lines, (same) => same),
+      `${lines.join('\n')}\n`,
+    );
+    assert.equal((await verdictOn(`${lines.join('\n')}\n`)).fault, undefined);
+    // A gap must follow right behind, or the chain alone would tell.
+    assert.ok(lines[lines.findLastIndex(isContact) + 1]?.startsWith('{"removed"'));
+    const { fault } = await verdictOn(relinked(lines, forge));
+    assert.match(fault?.why ?? '', /is not what retention left/);
+    assert.ok(
+      lines.some(
+        (line) => line.startsWith(`{"entry":{"seq":${fault?.seq},`) && line.includes('"kind":"pruned"'),
+      ),
+    );
+  });
+
+test('a removal that was recorded without a hash of what it left still holds', async () => {
+  using dir = folder();
+  const opened = openLedger(dir.path);
+  fillAndPrune(opened, 4, [household(), household()]);
+  opened.ledger[Symbol.dispose]();
+  const lines = await exported(opened.file);
+  const before = relinked(lines, (all) => all.map((line) => line.replace(/,"kept":"[^"]+"/, '')), opened.us);
+  assert.ok(!before.includes('"kept"') && before !== `${lines.join('\n')}\n`);
+  assert.equal((await verdictOn(before)).fault, undefined);
+});
+
+test('what was altered after a removal is left for verify to name, and not hidden by the next removal', async () => {
+  using dir = folder();
+  const opened = openLedger(dir.path);
+  const neighbours: [ReturnType<typeof household>, ReturnType<typeof household>] = [household(), household()];
+  fillAndPrune(opened, 4, neighbours);
+  // More than the ledger looks at when it is opened.
+  fill(opened, 4, neighbours);
+  opened.ledger[Symbol.dispose]();
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+  const database = new DatabaseSync(opened.file);
+  const altered = database
+    .prepare("UPDATE entries SET hash = zeroblob(32) WHERE body LIKE '%192.0.2.91%'")
+    .run();
+  database.close();
+  assert.equal(altered.changes, 1);
+  const again = openLedger(dir.path, {}, opened.us);
+  again.clock.advance(200 * DAY);
+  fill(again, 1, neighbours);
+  assert.equal(again.ledger.prune(KEEP), 0);
+  again.ledger[Symbol.dispose]();
+  assert.ok((await verdict(opened.file)).fault);
 });
 
 test('it happens by itself once an hour, and never sooner', async () => {

@@ -126,6 +126,25 @@ export function openLedger(path: string, more: Partial<LedgerOptions> = {}, us: 
   return { ledger: Ledger.open({ file, clock, household: us, ...more }), clock, us, file };
 }
 
+export const DAY_MS = 86_400_000;
+
+/** As `fill`, long ago, with a lease that goes on: retention has left that one, with its contact, between what it removed. */
+export function fillAndPrune(opened: Opened, leases: number, neighbours: [Keys, Keys]): void {
+  const { ledger, clock, us } = opened;
+  const deal = new Dealings(us, neighbours[0], 'lender');
+  const id = leaseId(90);
+  fill(opened, leases, neighbours);
+  ledger.append(deal.lease({ id, issuedAt: clock.wall() }));
+  ledger.append(deal.contact(id, '192.0.2.90', clock.wall()));
+  ledger.append(deal.contact(id, '192.0.2.91', clock.wall()));
+  const other = new Dealings(us, neighbours[1], 'lender');
+  ledger.append(other.lease({ id: leaseId(91) }));
+  ledger.append(other.receipt(leaseId(91), 1, { last: true }));
+  clock.advance(60 * DAY_MS);
+  ledger.append(deal.receipt(id, 1));
+  if (ledger.prune(40 * DAY_MS) === 0) throw new Error('nothing was removed');
+}
+
 /** Leases both ways with two neighbours, each with a contact, receipts and some a proof. */
 export function fill(
   { ledger, clock, us }: Opened,
