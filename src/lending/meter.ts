@@ -69,6 +69,8 @@ export type LineFault =
   | 'no_route'
   /** Other interfaces than before. */
   | 'interface_changed'
+  /** There were counters, and now none can be read. */
+  | 'counters_gone'
   /** A counter jumped, or began anew. */
   | 'counters_jumped'
   /** They do not show what is lent: it comes over another interface. */
@@ -92,6 +94,8 @@ export interface MeterState {
   /** Lent bytes that are taken to wait in the kernel. */
   readonly ahead: Directions<Bytes>;
   readonly measured: Measured;
+  /** The interfaces whose counters were read last: what was learnt is of their line. Undefined: there never were any. */
+  readonly seen: ReadonlyMap<string, Counters> | undefined;
   readonly learning: { readonly since: Milliseconds; readonly bytes: Directions<Bytes> } | undefined;
   /** What the line was seen to carry; 0 while nothing is known. */
   readonly learned: Directions<BytesPerSecond>;
@@ -105,6 +109,7 @@ export const NEW_METER: MeterState = {
   since: undefined,
   ahead: NONE,
   measured: { kind: 'nothing' },
+  seen: undefined,
   learning: undefined,
   learned: NONE,
   learnedAt: 0,
@@ -114,7 +119,7 @@ export const NEW_METER: MeterState = {
 /** The meter after that reading. One that comes too soon after the one before changes nothing. */
 export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: MeterSettings): MeterState {
   const { since } = state;
-  if (since === undefined) return { ...state, since: reading, learnedAt: reading.at };
+  if (since === undefined) return { ...state, since: reading, seen: seenIn(reading), learnedAt: reading.at };
   const elapsed = reading.at - since.at;
   if (elapsed < RATE_OVER_MS) return state;
   const began = { ...state, since: reading, ahead: NONE, learning: undefined };
@@ -130,7 +135,8 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
   const ownBytes = Math.max(0, reading.ownBytes - since.ownBytes);
   const perSecond = (bytes: Bytes): BytesPerSecond => (bytes * 1000) / elapsed;
   if (reading.interfaces === undefined) {
-    if (since.interfaces !== undefined) return fault('no_route');
+    // What others use can't be seen any more, which is not to say that they use nothing.
+    if (state.seen !== undefined) return fault('counters_gone');
     const own = { down: perSecond(ownBytes * WIRE_OVERHEAD), up: 0 };
     const total = { down: own.down + perSecond(lent.down), up: perSecond(lent.up) };
     return learnt({ ...began, measured: { kind: 'rates', from: 'own_traffic', total, own } }, state, {
@@ -140,10 +146,12 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
     });
   }
   if (reading.interfaces.size === 0) return fault('no_route');
-  if (since.interfaces === undefined || !sameNames(since.interfaces, reading.interfaces)) {
+  if (state.seen === undefined || !sameNames(state.seen, reading.interfaces)) {
     // Another line: what was learnt of the one before is not true of it.
-    return { ...fault('interface_changed'), learned: NONE, sight: NEW_SIGHT };
+    return { ...fault('interface_changed'), seen: reading.interfaces, learned: NONE, sight: NEW_SIGHT };
   }
+  // The same line is there again, as after a reconnect, and can be measured from here on: until then the fault stands.
+  if (since.interfaces === undefined || since.interfaces.size === 0) return began;
   const bytes = carried(since.interfaces, reading.interfaces, elapsed);
   if (bytes === undefined) return fault('counters_jumped');
   const sight = sightStep(state.sight, lent.down, bytes.down);
@@ -262,6 +270,9 @@ function learnt(
     learnedAt: sample.at,
   };
 }
+
+const seenIn = ({ interfaces }: Reading): Reading['interfaces'] =>
+  interfaces === undefined || interfaces.size === 0 ? undefined : interfaces;
 
 const sameNames = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean =>
   a.size === b.size && [...a.keys()].every((name) => b.has(name));

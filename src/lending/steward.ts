@@ -61,6 +61,7 @@ const FAULTS: Readonly<Record<LineFault, string>> = {
   no_route: 'No interface leads to the Internet.',
   interface_changed:
     'Another interface leads to the Internet than before; what was learnt of the line is forgotten.',
+  counters_gone: 'The counters of the interface can not be read any more.',
   counters_jumped: 'The counters of the interface jumped.',
   counters_blind: 'The counters of the interface do not show what is lent: it goes over another one.',
 };

@@ -225,6 +225,45 @@ test('a reading that can not be right says so, and the next goes on from it', ()
   assert.deepEqual(line.state.measured, { kind: 'fault', fault: 'no_route' });
 });
 
+test('counters that can not be read any more are a fault for as long, and not what the daemon itself fetches', () => {
+  const line = new Line();
+  line.rate = 0;
+  line.step(500_000, 0);
+  for (let i = 0; i < 50; i += 1) {
+    line.at += STEP_MS;
+    const { measured } = line.take({});
+    assert.deepEqual(measured, { kind: 'fault', fault: 'counters_gone' });
+  }
+  line.step(500_000, 0);
+  assert.equal(line.state.measured.kind, 'fault', 'there is nothing yet to count from');
+  line.step(500_000, 0);
+  assert.equal(Math.round(line.own_()), 5_000_000);
+});
+
+test('what was learnt of a line holds when it is there again, and not for another', () => {
+  const line = new Line();
+  for (let i = 0; i < 11; i += 1) line.step(500_000, 0);
+  const { learned } = line.state;
+  assert.ok(learned.down > 4_000_000);
+  line.name = undefined;
+  for (let i = 0; i < 3; i += 1) line.step(0, 0);
+  line.name = 'wan';
+  // Its counters begin anew.
+  line.rx = 0n;
+  line.tx = 0n;
+  line.step(0, 0);
+  assert.deepEqual(line.state.measured, { kind: 'fault', fault: 'no_route' });
+  line.step(500_000, 0);
+  assert.equal(line.state.measured.kind, 'rates');
+  assert.deepEqual(line.state.learned, learned);
+  line.name = undefined;
+  line.step(0, 0);
+  line.name = 'wwan';
+  line.step(0, 0);
+  assert.deepEqual(line.state.measured, { kind: 'fault', fault: 'interface_changed' });
+  assert.deepEqual(line.state.learned, { down: 0, up: 0 });
+});
+
 test('counters that do not show what is lent are not gone by, until they do', () => {
   const line = new Line();
   for (let i = 0; i < 20; i += 1) line.step(0, 5_000_000, { ms: 1_000 });

@@ -27,9 +27,11 @@ afterEach(() => rmSync(dir, { recursive: true }));
 class Machine {
   rx = 0;
   tx = 0;
+  canRead = true;
   route = 'wan\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0';
 
   read(file: string): string | undefined {
+    if (!this.canRead) return undefined;
     if (file === '/proc/net/dev') return `  wan: ${this.rx} 0 0 0 0 0 0 0 ${this.tx} 0 0 0 0 0 0 0\n`;
     if (file === '/proc/net/route') return `Iface\n${this.route}\n`;
     return file.endsWith('ip_forward') ? '1\n' : undefined;
@@ -219,6 +221,12 @@ test('counters that jump, and a line that goes away, are told, and less is lent'
   clock.advance(LOOK_IDLE_MS);
   assert.equal(kept.offered(), (LINE / 2) * UNMEASURED);
   assert.deepEqual(kept.warnings(), ['line_unmeasured']);
+  clock.advance(5 * LOOK_IDLE_MS);
+  assert.equal(kept.offered(), LINE / 2);
+  machine.canRead = false;
+  clock.advance(20 * LOOK_IDLE_MS);
+  assert.equal(kept.offered(), (LINE / 2) * UNMEASURED, 'however long');
+  machine.canRead = true;
   clock.advance(5 * LOOK_IDLE_MS);
   assert.equal(kept.offered(), LINE / 2);
   machine.route = '';
