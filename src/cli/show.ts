@@ -108,7 +108,7 @@ export function showNeighbours(neighbours: readonly Neighbour[]): string[] {
   if (neighbours.length === 0) {
     return ['No neighbours yet. Pair with `linepool invite` on one side and `linepool join` on the other.'];
   }
-  return table(
+  const rows = table(
     [
       { title: 'NAME' },
       { title: 'ID' },
@@ -138,7 +138,25 @@ export function showNeighbours(neighbours: readonly Neighbour[]): string[] {
       n.address ?? '',
     ]),
   );
+  return [...rows, ...neighbours.flatMap(showCaught)];
 }
+
+/** What a quarantined neighbour did, and where there is more of it. */
+function showCaught(neighbour: Neighbour): string[] {
+  const { name, caught } = neighbour;
+  if (caught === undefined) return [];
+  const { at, origin, start, end, total, signed } = caught;
+  const proof = signed === undefined ? 'It had not signed them yet' : 'Its own signature proves it';
+  return [
+    '',
+    `${name} brought other bytes than our own line did: ${start} to ${end - 1} of ${total}, from ${origin}, on ${new Date(at).toISOString()}.`,
+    `${proof}. More: linepool trust ${asArgument(neighbour)}`,
+  ].map(printable);
+}
+
+/** A neighbour in a command that people copy to a shell: names come from other households. */
+export const asArgument = ({ name, shortId }: Pick<Neighbour, 'name' | 'shortId'>): string =>
+  /^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u.test(name) ? name : shortId;
 
 export function showBlocked(blocked: readonly BlockedHousehold[]): string[] {
   if (blocked.length === 0) return [];

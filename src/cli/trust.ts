@@ -6,6 +6,7 @@ import type { Neighbour } from '../control/schema.ts';
 import { LinepoolError } from '../core/errors.ts';
 import { TRUST_LEVELS, type Trust } from '../core/trust.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
+import { asArgument } from './show.ts';
 import { pairs } from './table.ts';
 
 type Print = (line: string) => void;
@@ -47,7 +48,8 @@ const MEANING: Readonly<Record<Trust, string>> = {
 };
 
 /** What is set, and the proof of a quarantine with all that somebody needs who wants to check it. */
-export function showTrust({ name, shortId, trust: level = '', caught }: Neighbour): string[] {
+export function showTrust(neighbour: Neighbour): string[] {
+  const { name, shortId, trust: level = '', caught } = neighbour;
   const meaning = Object.hasOwn(MEANING, level) ? `: ${MEANING[level as Trust]}` : '';
   const head = [
     ['Neighbour', `${name} (${shortId})`],
@@ -63,6 +65,6 @@ export function showTrust({ name, shortId, trust: level = '', caught }: Neighbou
     ['It brought', `sha-256 ${caught.brought}`],
     ['Our own line', `sha-256 ${caught.ours}`],
     ['Signed by it', caught.signed ?? 'no: the answer had not come to its end'],
-    ['To end it', `linepool trust ${name} --lift`],
+    ['To end it', `linepool trust ${asArgument(neighbour)} --lift`],
   ]);
 }
