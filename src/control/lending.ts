@@ -3,7 +3,7 @@
  * Pure. Used by the household's desk. What a key may hold is not judged here, but by the policy.
  */
 import { type BytesPerSecond, formatRate, type Milliseconds } from '../core/units.ts';
-import type { BorrowerStatus } from '../lending/lender.ts';
+import type { BorrowerStatus } from '../lending/lender-status.ts';
 import type { Directions, Pause } from '../lending/policy.ts';
 import {
   LEND_KEYS,

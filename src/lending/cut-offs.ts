@@ -76,6 +76,14 @@ export class CutOffs implements Disposable {
     return true;
   }
 
+  /** It has another id: what it did counts on. */
+  rekey(before: string, after: string): void {
+    const kept = this.#kept.get(before);
+    if (kept === undefined) return;
+    this.#kept.delete(before);
+    this.#kept.set(after, kept);
+  }
+
   /** It is not a neighbour any more. */
   forget(id: string): void {
     this.#kept.get(id)?.until?.[Symbol.dispose]();

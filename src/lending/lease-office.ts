@@ -79,6 +79,12 @@ export class LeaseOffice implements Disposable {
     this.book.end(borrowerId, code);
   }
 
+  /** That borrower has another id. Its leases are those of the old one, and end; what it owes is owed on. */
+  rekey(before: string, after: string): void {
+    this.#desk.rekey(before, after);
+    this.drop(before);
+  }
+
   /** That household is a neighbour no longer: its leases end, and what it owes is forgotten. */
   drop(borrowerId: string): void {
     this.book.end(borrowerId, 'not_paired');

@@ -25,11 +25,12 @@ import { Lookups } from '../paths/lookups.ts';
 import { NO_OFFER, type Offer } from '../paths/path.ts';
 import { LENDER_ERROR } from '../paths/range-fetch.ts';
 import { Borrower } from './borrower.ts';
-import { type CutOff, CutOffs } from './cut-offs.ts';
+import { CutOffs } from './cut-offs.ts';
 import { dealt, ifBegun, type Wish } from './deal.ts';
 import { type DestinationSettings, type Destinations, destinationsOf } from './destinations.ts';
 import { CLOCK_SKEW_MS } from './lease.ts';
 import { LeaseOffice, type LeaseOfficeOptions } from './lease-office.ts';
+import type { LenderStatus } from './lender-status.ts';
 import { type Lent, NOTHING_LENT } from './lent.ts';
 import { offerOf } from './offer.ts';
 import { lenderPermit, type PermitOptions } from './permit.ts';
@@ -39,7 +40,7 @@ import { ORIGIN_SILENCE_MS, type RelayOptions, TRANSFER_IDLE_MS } from './relay.
 import { FetchConnection } from './relay-fetch.ts';
 import { Tunnel } from './relay-tunnel.ts';
 import { Shaper } from './shaper.ts';
-import { type ShareReason, sendable } from './share.ts';
+import { sendable } from './share.ts';
 import { signSpan } from './span-statement.ts';
 
 export interface LenderOptions extends Omit<LeaseOfficeOptions, 'leaseLimits'>, PermitOptions {
@@ -66,34 +67,6 @@ export interface LenderOptions extends Omit<LeaseOfficeOptions, 'leaseLimits'>, 
 
 /** One borrower may have so many connections however few all together may have. */
 export const BORROWER_CONNECTIONS_MIN = 4;
-
-export interface BorrowerStatus {
-  readonly id: string;
-  readonly name: string;
-  /** Over the last second. */
-  readonly rate: Directions<BytesPerSecond>;
-  /** Since the daemon started, both directions. */
-  readonly bytesCarried: Bytes;
-  /** Of these, what it has signed for. */
-  readonly bytesSigned: Bytes;
-  readonly activeLeases: number;
-  readonly connections: number;
-  readonly active: boolean;
-  /** It ignored what it was offered; undefined when it is not cut off. */
-  readonly cutOff: CutOff | undefined;
-  /** What the link to it carries, with a little room; Infinity when that is not what bounds it. */
-  readonly overLink: BytesPerSecond;
-}
-
-export interface LenderStatus {
-  /** Lent to all together at most, now. */
-  readonly rate: Directions<BytesPerSecond>;
-  readonly reason: ShareReason;
-  readonly bytesCarried: Bytes;
-  /** The same, each direction by itself. */
-  readonly carried: Directions<Bytes>;
-  readonly borrowers: readonly BorrowerStatus[];
-}
 
 type Direction = keyof Directions<unknown>;
 
@@ -260,6 +233,13 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     borrower[Symbol.dispose]();
     this.#refusals.forget(neighbourId);
     this.#apply();
+  }
+
+  /** The same for one that has another id now: what it owes, and for how long it is cut off, goes on under that. */
+  rekey(before: string, after: string): void {
+    this.#cutOffs.rekey(before, after);
+    this.#leases.rekey(before, after);
+    this.drop(before);
   }
 
   status(): LenderStatus {

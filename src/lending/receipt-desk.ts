@@ -172,6 +172,14 @@ export class ReceiptDesk implements Disposable {
     return { receipt: signed.lender, carriedBytes: receipts.carried, carriedUpBytes: receipts.carriedUp };
   }
 
+  /** It has another id: what it signed for and what it owes goes on. */
+  rekey(before: string, after: string): void {
+    const standing = this.#standings.get(before);
+    if (standing === undefined) return;
+    this.#standings.delete(before);
+    this.#standings.set(after, standing);
+  }
+
   /** It is a neighbour no longer. */
   forget(borrowerId: string): void {
     this.#standings.delete(borrowerId);

@@ -99,3 +99,20 @@ test('one that keeps opening more than it may have is cut off, and what runs for
   assert.deepEqual(line.lender.offer(rude.neighbour), NO_OFFER);
   await Promise.all(ended);
 });
+
+test('another key does not end a cut-off', async () => {
+  const clock = new FakeClock();
+  await using line = await startLentLine({ clock, lent: OFF });
+  const { lender } = line;
+  const [rude] = line.borrowers;
+  await ask(rude, 1);
+  clock.advance(GRACE_MS);
+  await ask(rude, TRIES_MAX + 1);
+  lender.setLent(lentAt(RATE));
+  const renewed = { ...rude.neighbour, id: 'another id' };
+  lender.rekey(rude.neighbour.id, renewed.id);
+  assert.deepEqual(lender.offer(renewed), NO_OFFER);
+  clock.advance(CUT_OFF_MS);
+  assert.equal(lender.offer(renewed).bytesPerSecond, RATE);
+  lender.drop(renewed.id);
+});

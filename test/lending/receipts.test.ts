@@ -6,8 +6,14 @@ import { RECEIPT_WAIT_MS } from '../../src/lending/lease-receipts.ts';
 import { REST_MS, SIGN_EVERY, WORD_MS } from '../../src/lending/owed.ts';
 import { LAST_RECEIPT_MS } from '../../src/lending/receipt-desk.ts';
 import { ANSWER_MS, DISPUTE_BYTES, LEFT_ALONE_MS, RETRY_MS } from '../../src/lending/receipt-writer.ts';
-import { RECEIPT_STEP, SMALL_RECEIPT, SMALL_RECEIPTS_MAX, STEPS_MAX } from '../../src/lending/standing.ts';
-import { ORIGIN, type ReceiptPair, receiptPair } from './receipt-pair.ts';
+import {
+  FORGIVEN_STEP_MS,
+  RECEIPT_STEP,
+  SMALL_RECEIPT,
+  SMALL_RECEIPTS_MAX,
+  STEPS_MAX,
+} from '../../src/lending/standing.ts';
+import { ORIGIN, ORIGIN_TEXT, party, type ReceiptPair, receiptPair } from './receipt-pair.ts';
 
 const refusedAs = (code: ErrorCode) => (error: unknown) =>
   error instanceof LinepoolError && error.code === code;
@@ -325,6 +331,22 @@ test('a lease that is over is signed for yet; what is not is lost, and shuts out
     pair.lease().then((token) => pair.open(token)),
     refusedAs('receipt_missing'),
   );
+});
+
+test('another key does not wipe what was never signed for, and ends the leases of the one before', async () => {
+  const pair = receiptPair();
+  const { account, receipts } = await underWay(pair);
+  account.carry(RECEIPT_STEP);
+  receipts.down(RECEIPT_STEP);
+  const renewed = party();
+  pair.office.rekey(pair.borrower.id, renewed.id);
+  assert.equal(account.signal.aborted, true);
+  const open = async (): Promise<unknown> =>
+    pair.office.book.open(await pair.lease({ borrower: renewed.id }, renewed), renewed, ORIGIN_TEXT);
+  pair.clock.advance(LAST_RECEIPT_MS);
+  await assert.rejects(open(), refusedAs('receipt_missing'));
+  pair.clock.advance(FORGIVEN_STEP_MS);
+  await open();
 });
 
 test('a lender that is there and does not sign is left alone for a while', async () => {
