@@ -67,7 +67,7 @@ const SECTIONS = {
         'fc00::/7',
         'fe80::/10',
       ],
-      'Who may use it. Everybody else is refused.',
+      'Who may use it. Everybody else is refused; so is who is in a network of link.listen, unless that very network is named here.',
     ),
     max_connections: key(z.int().min(1), 1024, 'Client connections at once; more are refused.'),
     max_header_bytes: key(size, '64 KiB', 'Largest request head.'),

@@ -5,7 +5,9 @@
  */
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 
-export type Interfaces = NodeJS.Dict<Pick<NetworkInterfaceInfo, 'address'>[]>;
+export type Interfaces = NodeJS.Dict<
+  (Pick<NetworkInterfaceInfo, 'address'> & Partial<Pick<NetworkInterfaceInfo, 'cidr'>>)[]
+>;
 
 /** May throw. */
 export type ReadInterfaces = () => Interfaces;

@@ -3,14 +3,29 @@
  */
 import ipaddr from 'ipaddr.js';
 import { LinepoolError } from '../core/errors.ts';
+import type { LinkNetworkOf } from './link-side.ts';
 
 type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
+/** All that is private: it says nothing about one network, though a network of the link may be as wide. */
+const WHOLE_RANGES: ReadonlySet<string> = new Set([
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  'fc00::/7',
+  'fe80::/10',
+]);
+
 /**
- * A test for addresses as sockets give them: IPv4-mapped IPv6 addresses count as IPv4, zone ids are left aside.
+ * A test for addresses as sockets give them: IPv4-mapped IPv6 addresses count as IPv4, zone ids are left aside. In a network of
+ * the link's side only those are clients whom a network names that is no wider.
  * @throws LinepoolError `config_invalid` for what is not a network
  */
-export function allowedClients(networks: readonly string[]): (address: string | undefined) => boolean {
+export function allowedClients(
+  networks: readonly string[],
+  linkNetworkOf: LinkNetworkOf = () => undefined,
+): (address: string | undefined) => boolean {
   const allowed = networks.map((text): Network => {
     try {
       return ipaddr.parseCIDR(text);
@@ -23,6 +38,12 @@ export function allowedClients(networks: readonly string[]): (address: string | 
     // The library takes the old IPv4-compatible addresses for mapped ones; they are not.
     if (!ipaddr.isValid(bare) || /^::\d+\./.test(bare)) return false;
     const client = ipaddr.process(bare);
-    return allowed.some(([network, bits]) => network.kind() === client.kind() && client.match(network, bits));
+    const named = allowed.filter(([net, bits]) => net.kind() === client.kind() && client.match(net, bits));
+    if (named.length === 0) return false;
+    const linkBits = linkNetworkOf(address ?? '');
+    if (linkBits === undefined) return true;
+    return named.some(
+      ([network, bits]) => bits >= linkBits && !WHOLE_RANGES.has(`${network.toString()}/${bits}`),
+    );
   };
 }

@@ -14,6 +14,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
+import type { ReadInterfaces } from '../core/interfaces.ts';
 import { type Authority, formatAuthority } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { DialOptions } from '../paths/dial.ts';
@@ -22,7 +23,8 @@ import { Connection } from './connection.ts';
 import { ClientResponse, type Totals } from './exchange.ts';
 import { Forwarder } from './forward.ts';
 import { answerItself, answerOptions, answerTrace } from './itself.ts';
-import { listen } from './listen.ts';
+import { linkSide, type Sides, sidesUnknown } from './link-side.ts';
+import { listen, parseListen } from './listen.ts';
 import { reach, THIS_MACHINE } from './reach.ts';
 import { refuse, type Voice } from './refusal.ts';
 import { type Framing, maxForwards, type RequestHead, readFraming, readRequestHead } from './request-head.ts';
@@ -35,6 +37,10 @@ export interface ProxyOptions {
   readonly listen: readonly string[];
   /** Networks whose clients are served. */
   readonly clients: readonly string[];
+  /** Hosts of link.listen: in their networks are strangers, not clients. Default: nowhere. */
+  readonly linkHosts?: readonly string[];
+  /** Default: those of this machine. */
+  readonly readInterfaces?: ReadInterfaces;
   /** Networks of those on this machine, who may reach what only it can reach. Default: loopback. */
   readonly localClients?: readonly string[];
   /** Client connections at once; more are refused. */
@@ -63,6 +69,12 @@ export interface ProxyDeps {
   readonly consider?: Consider;
 }
 
+const sidesOf = ({ listen: proxy, linkHosts = [], readInterfaces }: ProxyOptions): Sides => ({
+  link: linkHosts,
+  proxy: proxy.map((address) => parseListen(address).host),
+  readInterfaces,
+});
+
 type ProxyServer = Server<typeof IncomingMessage, typeof ClientResponse>;
 
 /** Connections that are open only to be told no; yet more are closed without a word. */
@@ -89,7 +101,7 @@ export class Proxy implements AsyncDisposable {
     const { forbidden, dial, responseTimeout, maxHeaderBytes } = options;
     const { permit } = dial;
     this.#voice = { pseudonym: options.pseudonym, clock: deps.clock };
-    this.#isClient = allowedClients(options.clients);
+    this.#isClient = allowedClients(options.clients, linkSide(sidesOf(options)));
     this.#isHere = allowedClients(options.localClients ?? THIS_MACHINE);
     const forwarder = (fromHere: boolean): Forwarder =>
       new Forwarder({
@@ -120,6 +132,8 @@ export class Proxy implements AsyncDisposable {
         addresses.push(at);
       }
       proxy.#addresses = addresses;
+      const detail = sidesUnknown(sidesOf(options));
+      if (detail !== undefined) deps.events.report({ kind: 'warning', code: 'config_invalid', detail });
       return proxy;
     } catch (error) {
       await proxy[Symbol.asyncDispose]();
