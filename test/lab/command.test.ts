@@ -26,6 +26,13 @@ describe('the command line of the lab', () => {
     assert.match((await lab.run('list')).out, /^three-homes .*\(quick\)$/m);
   });
 
+  it('measures a single scenario whole or, where it is about lending, in short', async () => {
+    refused(
+      await lab.run('run', 'tiny', '--quick'),
+      /^--quick is for scenarios about lending: .*"tiny" with --runs 1/,
+    );
+  });
+
   it('says what it needs', async () => {
     const { code, err } = await lab.run();
     assert.match(err, /^A command is needed: npm run lab -- list$/m);
