@@ -48,7 +48,7 @@ const PURE = [
   'download/plan*.ts',
   'ledger/{entry,terms,row,chain}.ts',
   'lending/{lease,policy,counters,meter,share,overrun,deal,strikes,delay,link-carry,blind}.ts',
-  'neighbours/{pairing,comparison,rotation,dns-sd,link-quality}.ts',
+  'neighbours/{pairing,comparison,rotation,rekeys,dns-sd,link-quality}.ts',
   'paths/roster.ts',
 ];
 
@@ -70,10 +70,7 @@ const HARMLESS_NAMES: Readonly<Record<string, readonly string[]>> = {
 
 const LARGEST_FILE_LINES = 400;
 /** Longer ones, and why. */
-const LONG_FILES: Readonly<Record<string, string>> = {
-  'core/errors.ts':
-    'one closed table, an entry in seven lines; there is nothing to read but the entry looked for',
-};
+const LONG_FILES: Readonly<Record<string, string>> = {};
 
 interface Import {
   readonly from: string;
@@ -199,13 +196,11 @@ test('there are no barrels', () => {
   );
 });
 
-test(`no file is longer than ${LARGEST_FILE_LINES} lines`, () => {
-  const long = sources.filter(
-    ({ file, text }) => LONG_FILES[file] === undefined && text.split('\n').length > LARGEST_FILE_LINES + 1,
-  );
+test(`no file is longer than ${LARGEST_FILE_LINES} lines, but those that are said to be`, () => {
+  const long = sources.filter(({ text }) => text.split('\n').length > LARGEST_FILE_LINES + 1);
   assert.deepEqual(
     long.map(({ file }) => file),
-    [],
+    Object.keys(LONG_FILES).sort(),
   );
 });
 

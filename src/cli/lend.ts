@@ -6,6 +6,7 @@ import { ControlClient } from '../control/client.ts';
 import type { Lending } from '../control/schema.ts';
 import { LinepoolError } from '../core/errors.ts';
 import { parseBytes, parseDuration, parseRate } from '../core/units.ts';
+import { NEIGHBOUR_KEYS, NONE } from '../lending/settings.ts';
 import { showLending } from './lend-show.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
 
@@ -15,10 +16,6 @@ export interface LendFlags extends PlaceFlags {
 
 type Print = (line: string) => void;
 type Value = boolean | number | string | string[] | number[] | null;
-
-/** As the daemon takes it away. */
-const NONE = 'none';
-const NEIGHBOUR_KEYS = ['allow', 'weight', 'rate', 'rate_up', 'quota_day', 'quota_month'] as const;
 
 const find = (flags: PlaceFlags): ControlClient => ControlClient.find(stateDirOf(flags));
 

@@ -10,17 +10,7 @@
  * - deal      holes become asks, by the scheme
  * - re-split  at the very end, a path that idles takes over half of what another still has to do
  */
-import {
-  EMPTY,
-  intersect,
-  lengthOf,
-  type Span,
-  type SpanSet,
-  sizeOf,
-  span,
-  subtract,
-  union,
-} from '../core/span.ts';
+import { EMPTY, intersect, type Span, type SpanSet, sizeOf, span, subtract, union } from '../core/span.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import { adaptive } from './plan-adaptive.ts';
@@ -38,7 +28,6 @@ import {
   type PlanState,
   pathOf,
   readyPaths,
-  remaining,
   type Step,
   withPath,
 } from './plan-state.ts';
@@ -331,15 +320,4 @@ function isStranded(state: PlanState): boolean {
     state.running === undefined &&
     state.paths.every((path) => path.standing.kind === 'out' && path.asks.length === 0)
   );
-}
-
-/** Bytes that are on their way or still to be dealt; for tests and displays. */
-export function missing(state: PlanState): Bytes {
-  const asked = state.paths.reduce(
-    (sum, path) => sum + path.asks.reduce((n, one) => n + remaining(one), 0),
-    0,
-  );
-  const running = state.running;
-  const run = running === undefined ? 0 : Math.max(0, (running.carvedAt ?? state.whole.end) - running.at);
-  return asked + run + intersect(state.holes, state.whole).reduce((sum, hole) => sum + lengthOf(hole), 0);
 }

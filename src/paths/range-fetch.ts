@@ -132,10 +132,6 @@ export class RangeFetch implements Dispatcher.DispatchHandler {
     return this.#state.kind === 'over' || this.#state.kind === 'unwanted';
   }
 
-  get isFlowing(): boolean {
-    return this.#state.kind === 'flowing';
-  }
-
   /** Puts the request on the lane. */
   send(lane: Lane): void {
     const { path, headers, span } = this.#wanted;
