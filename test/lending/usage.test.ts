@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Events } from '../../src/core/events.ts';
-import { SAVE_EVERY_MS, UsageBook } from '../../src/lending/usage.ts';
+import { BEHIND_BELIEVED_MS, SAVE_EVERY_MS, UsageBook } from '../../src/lending/usage.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { until } from '../support/until.ts';
 
@@ -30,13 +30,14 @@ test('it counts by day and month, in sum and for each, and knows them after a re
     await using book = await open(dir).opening;
     book.add('a', 100, noon(10));
     book.add('b', 11, noon(10));
+    assert.deepEqual(book.at(noon(10)).all, { day: 111, month: 111 });
     book.add('a', 5, noon(11));
-    book.add('a', 7, noon(1, 3));
   }
   await using again = await open(dir).opening;
-  assert.deepEqual(again.at(noon(10)).all, { day: 111, month: 116 });
+  assert.deepEqual(again.at(noon(11)).all, { day: 5, month: 116 });
   assert.deepEqual(again.at(noon(11)).of('a'), { day: 5, month: 105 });
   assert.deepEqual(again.at(noon(12)).of('a'), { day: 0, month: 105 });
+  again.add('a', 7, noon(1, 3));
   assert.deepEqual(again.at(noon(1, 3)).all, { day: 7, month: 7 });
 });
 
@@ -70,6 +71,52 @@ test('a step of the clock makes no quota new', async () => {
   book.add('a', 1, noon(3, 5));
   book.stepped(noon(3, 5), noon(10));
   assert.deepEqual(book.at(noon(10)).of('a'), { day: 101, month: 101 });
+});
+
+test('a clock that was not set yet makes no quota new; when it is set, the right day has what was carried', async () => {
+  const unset = new Date(1970, 0, 1).getTime();
+  const newest = noon(45, 0);
+  const next = noon(46, 0);
+  for (const { to, all, b } of [
+    { to: newest, all: 107, b: 7 },
+    { to: next, all: 7, b: 7 },
+  ]) {
+    const dir = folder();
+    {
+      await using book = await open(dir).opening;
+      for (let day = 1; day <= 45; day += 1) book.add('a', 100, noon(day, 0));
+    }
+    await using book = await open(dir, new FakeClock(unset)).opening;
+    assert.equal(book.at(unset).all.day, 100);
+    book.add('c', 7, unset);
+    assert.equal(book.at(unset).all.day, 107);
+    book.rekey('c', 'b');
+    book.stepped(unset, unset + 1_000_000_000);
+    book.at(to);
+    book.stepped(unset + 1_000_000_000, to);
+    assert.equal(book.at(to).of('b').day, b);
+    assert.equal(book.at(to).all.day, all);
+    assert.equal(book.at(to).of('b').month, 7);
+  }
+});
+
+test('a clock that was far ahead once does not hold the quota for ever', async () => {
+  const dir = folder();
+  const clock = new FakeClock(noon(10));
+  const far = new Date(2036, 0, 1).getTime();
+  {
+    await using book = await open(dir, clock).opening;
+    book.add('a', 100, noon(10));
+    book.stepped(noon(10), far);
+    book.stepped(far, noon(10));
+    assert.equal(book.at(noon(11)).all.day, 0);
+    book.add('a', 50, far);
+  }
+  await using book = await open(dir, clock).opening;
+  assert.equal(book.at(noon(12)).all.day, 50);
+  clock.advance(BEHIND_BELIEVED_MS);
+  assert.equal(book.at(noon(12)).all.day, 50, 'it is had by today');
+  assert.equal(book.at(noon(13)).all.day, 0);
 });
 
 test('a disk that refuses is told, and the count goes on', async () => {
