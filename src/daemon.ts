@@ -221,7 +221,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       configured.neighboursChanged();
       if (change.kind === 'rekeyed') {
         const { before, neighbour } = change;
-        lender.drop(before.id);
+        lender.rekey(before.id, neighbour.id);
         // What holds for it goes on under its new id; should the disk refuse, until the next start only.
         steward.rekey(before.id, neighbour.id).catch(() => undefined);
         trust.rekey(before.id, neighbour.id).catch(() => undefined);
@@ -306,6 +306,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       {
         listen: config.proxy.listen,
         clients: config.proxy.clients,
+        linkHosts: config.link.listen.map(hostOf),
         maxConnections: config.proxy.max_connections,
         maxHeaderBytes: config.proxy.max_header_bytes,
         headerTimeout: config.proxy.header_timeout,

@@ -47,6 +47,7 @@ import { TRIES_PER_ADDRESS, TRIES_TOTAL, TRIES_WINDOW_MS } from '../src/neighbou
 import { QUESTION_MS } from '../src/neighbours/presence-call.ts';
 import { SILENCE_MS } from '../src/neighbours/presence-state.ts';
 import { REFUSAL_MAX_BYTES } from '../src/neighbours/refusal.ts';
+import { REKEYS_MAX, REKEYS_WINDOW_MS } from '../src/neighbours/rekeys.ts';
 import { ROTATIONS_MAX, STATEMENT_MAX } from '../src/neighbours/rotation.ts';
 import { SPARE_IDLE_MS, SPARES_MAX } from '../src/neighbours/warm-connections.ts';
 import { AT_ONCE, WAITING_MAX } from '../src/paths/lookups.ts';
@@ -110,6 +111,7 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['households that a reader of mDNS lists', `${DISCOVERED_MAX}`],
   ['statements of rotation', `${ROTATIONS_MAX}`],
   ['statement, in characters', `${STATEMENT_MAX}`],
+  [`changes of one neighbour's key in ${time(REKEYS_WINDOW_MS)}`, `${REKEYS_MAX}`],
   ['offer repeated', time(OFFER_REPEAT_MS)],
   ['offers apart, unless it falls to 0', time(OFFER_SPACING_MS)],
   ['offers that the neighbour leaves unread', size(OFFER_UNREAD_MAX)],
@@ -168,6 +170,7 @@ export const PROTOCOL_SENTENCES: readonly string[] = [
   `\`lp-\` and ${PSEUDONYM_CHARACTERS} random characters`,
   `A nonce is ${NONCE_BYTES} random bytes`,
   `its last ${ROTATIONS_MAX} statements`,
+  `${REKEYS_MAX} changes of one neighbour's key are taken in ${time(REKEYS_WINDOW_MS)}`,
   `the same again every ${time(OFFER_REPEAT_MS)}`,
   `no faster than every ${time(OFFER_SPACING_MS)}`,
   `has sent no request for ${link.silentMs / 1_000} s`,

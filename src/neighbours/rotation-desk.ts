@@ -19,6 +19,7 @@ import { parseMessage, RotationNotice } from './messages.ts';
 import type { Caller } from './pairing-desk.ts';
 import { afterFailure, type FailedTry, mayTry } from './pairing-tries.ts';
 import { publicKeyOf } from './public-key.ts';
+import { afterRekey, mayRekey, type Rekeys } from './rekeys.ts';
 import { type Followed, followRotations } from './rotation.ts';
 
 export interface RotationDeskOptions {
@@ -31,6 +32,7 @@ export interface RotationDeskOptions {
 export class RotationDesk {
   readonly #options: RotationDeskOptions;
   #tries: readonly FailedTry[] = [];
+  #rekeys: Rekeys = new Map();
   readonly #meeting = new Set<HouseholdId>();
 
   constructor(options: RotationDeskOptions) {
@@ -44,7 +46,8 @@ export class RotationDesk {
 
   /**
    * Somebody tells how its key came to be the one that it proved; the answer tells of ours.
-   * @throws LinepoolError `not_paired` when it is nobody's that we know, `pairing_limited`, `state_unusable`
+   * @throws LinepoolError `not_paired` when it is nobody's that we know, `pairing_limited`, `rotation_limited`,
+   *   `state_unusable`
    */
   async told({ peer, from }: Caller, { statements }: RotationNotice): Promise<RotationNotice> {
     const { book, clock } = this.#options;
@@ -56,17 +59,21 @@ export class RotationDesk {
       this.#tries = afterFailure(this.#tries, from, now);
       throw new LinepoolError('not_paired');
     }
-    await book.rekey(followed.id, followed.keys);
+    if (!mayRekey(this.#rekeys, followed.id, now)) {
+      this.#tries = afterFailure(this.#tries, from, now);
+      throw new LinepoolError('rotation_limited');
+    }
+    await this.#rekey(followed.id, followed.keys);
     return this.#notice;
   }
 
   /**
    * Looks who is where that neighbour should be, tells it who we are, and hears who it is. True: something is clear now that was
    * not before, so it is worth calling it again.
-   * @throws LinepoolError `not_paired`, `identity_mismatch`, `neighbour_unreachable`, and as the other side refuses
+   * @throws LinepoolError `not_paired`, `identity_mismatch`, `rotation_limited`, `neighbour_unreachable`, and as the other side refuses
    */
   async meet(neighbour: Neighbour, signal: AbortSignal): Promise<boolean> {
-    const { client, book } = this.#options;
+    const { client } = this.#options;
     const { id, addresses } = neighbour;
     if (this.#meeting.has(id)) return false;
     this.#meeting.add(id);
@@ -78,10 +85,22 @@ export class RotationDesk {
       const { statements } = parseMessage(RotationNotice, text);
       const followed = await this.#follow(statements, (one) => (one === id ? neighbour : undefined));
       if (followed?.keys.at(-1)?.id !== dialled.id) throw new LinepoolError('identity_mismatch');
-      await book.rekey(id, followed.keys);
+      if (!mayRekey(this.#rekeys, id, this.#options.clock.now())) throw new LinepoolError('rotation_limited');
+      await this.#rekey(id, followed.keys);
       return true;
     } finally {
       this.#meeting.delete(id);
+    }
+  }
+
+  async #rekey(id: HouseholdId, keys: Followed['keys']): Promise<void> {
+    const { book, clock } = this.#options;
+    const after = keys.at(-1)?.id ?? id;
+    try {
+      await book.rekey(id, keys);
+    } finally {
+      // It may hold though the disk refused.
+      if (book.byId(after) !== undefined) this.#rekeys = afterRekey(this.#rekeys, id, after, clock.now());
     }
   }
 
