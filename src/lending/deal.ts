@@ -11,6 +11,8 @@ export interface Wish {
   readonly weight: number;
   /** What it may have at most. */
   readonly ceiling: BytesPerSecond;
+  /** Of what it would have, by ceiling, weight and the others, it has this part; above 0, at most 1. */
+  readonly factor: number;
   /** What it takes at the moment; undefined when it would take more, or nothing is known of it yet. */
   readonly takes: BytesPerSecond | undefined;
 }
@@ -27,26 +29,43 @@ const SPARE = 1.25;
 /** As if so much had been lent either way before: a new neighbour is worth as much as any. */
 export const RECIPROCITY_FROM: Bytes = 64 * MIB;
 
-/** The parts of those borrowers, by id. */
+/** The parts of those borrowers, by id. What those that are slowed do not have the others have. */
 export function dealt(total: BytesPerSecond, wishes: readonly Wish[]): ReadonlyMap<string, Part> {
+  const bounds = wishes.map(({ ceiling }): Part => ({ fair: ceiling, rate: ceiling }));
+  const parts = dealtWithin(total, wishes, bounds);
+  const isSlowed = wishes.some(({ factor }) => factor < 1);
+  const held = isSlowed ? dealtWithin(total, wishes, slowed(wishes, bounds, parts)) : parts;
+  return new Map(wishes.map(({ id }, i) => [id, held[i] ?? { fair: 0, rate: 0 }]));
+}
+
+/** What each may have at most: one that is slowed, its part of what it would have. */
+const slowed = (wishes: readonly Wish[], bounds: readonly Part[], parts: readonly Part[]): readonly Part[] =>
+  wishes.map(({ factor }, i) => {
+    const { fair, rate } = (factor < 1 ? parts : bounds)[i] ?? { fair: 0, rate: 0 };
+    return { fair: fair * factor, rate: rate * factor };
+  });
+
+function dealtWithin(
+  total: BytesPerSecond,
+  wishes: readonly Wish[],
+  bounds: readonly Part[],
+): readonly Part[] {
   const fair = filled(
     total,
-    wishes.map(({ weight, ceiling }) => ({ weight, most: ceiling })),
+    wishes.map(({ weight }, i) => ({ weight, most: bounds[i]?.fair ?? 0 })),
   );
-  const needs = wishes.map(({ ceiling, takes }) =>
-    takes === undefined ? ceiling : Math.min(ceiling, takes * SPARE),
+  const needs = wishes.map(({ takes = Number.POSITIVE_INFINITY }, i) =>
+    Math.min(bounds[i]?.rate ?? 0, takes * SPARE),
   );
   const taken = filled(
     total,
     wishes.map(({ weight }, i) => ({ weight, most: needs[i] ?? 0 })),
   );
   const left = Math.max(0, total - taken.reduce((sum, one) => sum + one, 0));
-  return new Map(
-    wishes.map(({ id, ceiling }, i) => {
-      const part = fair[i] ?? 0;
-      return [id, { fair: part, rate: Math.min(ceiling, Math.max(part, (taken[i] ?? 0) + left)) }];
-    }),
-  );
+  return wishes.map((_, i) => {
+    const part = fair[i] ?? 0;
+    return { fair: part, rate: Math.min(bounds[i]?.rate ?? 0, Math.max(part, (taken[i] ?? 0) + left)) };
+  });
 }
 
 /** What one more would be able to count on. */

@@ -309,7 +309,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   #ceiling(id: string, direction: Direction = 'down'): BytesPerSecond {
     const { allowed, rate, factor } = this.#lent.terms(id);
     if (!allowed || this.#cutOffs.of(id) !== undefined) return 0;
-    return Math.min(rate[direction], this.#lent.rate[direction] * factor);
+    return Math.min(rate[direction], this.#lent.rate[direction]) * factor;
   }
 
   /** Why it may have nothing. */
@@ -321,8 +321,10 @@ export class Lender implements LinkHandlers, AsyncDisposable {
   }
 
   #wish(id: string, direction: Direction, takes?: BytesPerSecond): Wish {
-    const ceiling = this.#ceiling(id, direction);
-    return { id, weight: this.#lent.terms(id).weight, ceiling, takes };
+    const { weight, factor } = this.#lent.terms(id);
+    // The deal applies the factor to what it would have by all that holds.
+    const ceiling = factor > 0 ? this.#ceiling(id, direction) / factor : 0;
+    return { id, weight, ceiling, factor, takes };
   }
 
   /** Of those that borrow now. */

@@ -7,6 +7,7 @@ const wish = (id: string, other: Partial<Wish> = {}): Wish => ({
   id,
   weight: 1,
   ceiling: Infinity,
+  factor: 1,
   takes: undefined,
   ...other,
 });
@@ -36,6 +37,16 @@ test('a ceiling holds, and what it leaves goes to the others', () => {
   assert.deepEqual(fairs(1000, [wish('a', { ceiling: 100 }), wish('b')]), [100, 900]);
 });
 
+test('one that is slowed has its part of what it would have, by ceiling, weight and the others', () => {
+  const slow = { factor: 0.25 };
+  assert.deepEqual(rates(1000, [wish('a', slow)]), [250]);
+  assert.deepEqual(rates(1000, [wish('a', { ...slow, ceiling: 100 })]), [25]);
+  const four = [wish('a', slow), wish('b'), wish('c'), wish('d')];
+  assert.deepEqual(rates(1200, four), [75, 375, 375, 375]);
+  assert.deepEqual(fairs(1200, four), [75, 375, 375, 375]);
+  assert.deepEqual(rates(1000, [wish('a', slow), wish('b', { takes: 80 })]), [225, 875]);
+});
+
 test('one that is about to begin is told what it would get', () => {
   assert.equal(ifBegun(900, [wish('a'), wish('b')], wish('c')), 300);
   assert.equal(ifBegun(900, [], wish('c', { ceiling: 5 })), 5);
@@ -53,6 +64,7 @@ test('never more than there is, nobody starved, and shares follow the weights', 
   const some = fc.array(
     fc.record({
       weight: fc.double({ min: 0.1, max: 10, noNaN: true }),
+      factor: fc.constantFrom(1, 1, 0.25),
       ceiling: fc.oneof(fc.constant(Infinity), fc.integer({ min: 1, max: 1e8 })),
       takes: fc.option(fc.nat(1e8), { nil: undefined }),
     }),
@@ -65,12 +77,12 @@ test('never more than there is, nobody starved, and shares follow the weights', 
       const spare = total * 1e-9;
       const weights = wishes.reduce((sum, { weight }) => sum + weight, 0);
       let fair = 0;
-      for (const { id, weight, ceiling } of wishes) {
+      for (const { id, weight, ceiling, factor } of wishes) {
         const part = parts.get(id);
         assert.ok(part !== undefined);
         fair += part.fair;
         assert.ok(part.rate <= ceiling && part.rate <= total + spare && part.rate >= part.fair - spare);
-        assert.ok(part.fair >= Math.min(ceiling, (total * weight) / weights) - spare);
+        assert.ok(part.fair >= Math.min(ceiling, (total * weight) / weights) * factor - spare);
       }
       assert.ok(fair <= total + spare);
       // What all that take as much as they get are held to is no more than there is.

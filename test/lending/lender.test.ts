@@ -216,6 +216,20 @@ test('weights and ceilings: each is offered what it can count on, and held to it
   await Promise.all(both);
 });
 
+test('one that is slowed is slowed by its own ceiling, and by its part among others', async () => {
+  await using line = await startLentLine();
+  const { lender } = line;
+  const [{ neighbour }] = line.borrowers;
+  const offered = (rate: number): number => {
+    const terms = { factor: 0.25, rate: { down: rate, up: rate } };
+    lender.setLent(termed(lentAt(4_000_000), neighbour.id, terms));
+    return lender.offer(neighbour).bytesPerSecond;
+  };
+  assert.equal(offered(Number.POSITIVE_INFINITY), 1_000_000);
+  assert.equal(offered(1_000_000), 250_000);
+  assert.equal(offered(400_000), 100_000);
+});
+
 test('what the link to a borrower carries bounds what it is offered, not what others are', async () => {
   await using origin = await startTestOrigin();
   const clock = new FakeClock();
