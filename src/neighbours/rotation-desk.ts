@@ -5,7 +5,9 @@
  *     who calls ── rotation: its chain ──► checked with the key in the book ─► the book has its new key
  *               ◄─ ours ─────────────────
  *
- * It must never take a key that the connection did not prove, nor tell a stranger who we were.
+ * It must never take a key that the connection did not prove, nor tell a stranger that calls who we were. Whoever answers at a
+ * neighbour's address is told, though, neighbour or not: where both have changed their keys, neither knows the other until one has
+ * said who it was, and to ask first without it would only let the one there answer that it knows nobody.
  */
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
@@ -54,7 +56,7 @@ export class RotationDesk {
     if (book.byId(peer.id) !== undefined) return this.#notice;
     const now = clock.now();
     if (!mayTry(this.#tries, from, now)) throw new LinepoolError('pairing_limited');
-    const followed = await this.#follow(statements, (id) => book.byId(id));
+    const followed = this.#follow(statements, (id) => book.byId(id));
     if (followed === undefined || followed.keys.at(-1)?.id !== peer.id) {
       this.#tries = afterFailure(this.#tries, from, now);
       throw new LinepoolError('not_paired');
@@ -83,7 +85,7 @@ export class RotationDesk {
       const text = await exchange.send(PATHS.rotation, this.#notice, signal);
       if (dialled.id === id) return true;
       const { statements } = parseMessage(RotationNotice, text);
-      const followed = await this.#follow(statements, (one) => (one === id ? neighbour : undefined));
+      const followed = this.#follow(statements, (one) => (one === id ? neighbour : undefined));
       if (followed?.keys.at(-1)?.id !== dialled.id) throw new LinepoolError('identity_mismatch');
       if (!mayRekey(this.#rekeys, id, this.#options.clock.now())) throw new LinepoolError('rotation_limited');
       await this.#rekey(id, followed.keys);
@@ -107,7 +109,7 @@ export class RotationDesk {
   #follow(
     statements: readonly string[],
     known: (id: HouseholdId) => Neighbour | undefined,
-  ): Promise<Followed | undefined> {
+  ): Followed | undefined {
     return followRotations(
       statements,
       (id) => {
