@@ -22,8 +22,9 @@ export function samplesOf(whole: Span, percent: number, random: Random): readonl
   const length = lengthOf(whole);
   const wanted = (length * percent) / 100;
   if (wanted <= 0) return [];
-  const size = Math.min(length, Math.max(SAMPLE_BYTES_MIN, Math.min(SAMPLE_BYTES_MAX, Math.floor(wanted))));
-  const count = Math.max(1, Math.round(wanted / size));
+  // Rather one more and each smaller: no stratum is longer than the percentage says.
+  const count = Math.max(1, Math.ceil(wanted / SAMPLE_BYTES_MAX));
+  const size = Math.min(length, Math.max(SAMPLE_BYTES_MIN, Math.floor(wanted / count)));
   const samples: Span[] = [];
   for (let i = 0; i < count; i += 1) {
     const from = whole.start + Math.floor((length * i) / count);

@@ -38,6 +38,25 @@ describe('samples', () => {
     );
   });
 
+  it('are in every whole part of the span of which the largest sample makes up the percentage', () => {
+    fc.assert(
+      fc.property(spans, fc.double({ min: 0.1, max: 10, noNaN: true }), (whole, percent) => {
+        const part = (SAMPLE_BYTES_MAX * 100) / percent;
+        const samples = samplesOf(whole, percent, secretRandom);
+        assert.ok(
+          samples.length * part >= lengthOf(whole) * (1 - 1e-9),
+          `${samples.length} in ${lengthOf(whole)}`,
+        );
+        // So a stretch of two such parts, wherever it begins, has a sample in it.
+        let before = whole.start;
+        for (const { start, end } of [...samples, span(whole.end, whole.end)]) {
+          assert.ok(start - before <= 2 * part);
+          before = end;
+        }
+      }),
+    );
+  });
+
   it('are none at 0 %', () => {
     assert.deepEqual(samplesOf(span(0, 1e6), 0, secretRandom), []);
   });
