@@ -67,8 +67,12 @@ export interface DelaySample {
 
 export function delayStep(before: DelayState, { ms, isLent, isOwn, hasCounters }: DelaySample): DelayState {
   const lostInARow = ms === undefined ? before.lostInARow + 1 : 0;
-  // Nobody answers any more: there is no sign, and less is not lent for that.
-  if (lostInARow >= SILENT_AFTER) return { ...NEW_DELAY, lostInARow: SILENT_AFTER };
+  if (lostInARow >= SILENT_AFTER) {
+    // Nobody answers any more: there is no sign, and less is not lent for that. But where it is the only sign, a line so full
+    // that nothing comes through looks the same: what it was held to holds until answers come again.
+    const held = hasCounters ? NEW_DELAY : before;
+    return { ...held, lostInARow: SILENT_AFTER };
+  }
   const last = [...before.last, ms ?? LOST_MS].slice(-ANSWERS);
   const heard = { ...before, last, lostInARow };
   const late = isLate(heard);
@@ -83,9 +87,9 @@ export function delayStep(before: DelayState, { ms, isLent, isOwn, hasCounters }
   return { ...after, factor: factor < FACTOR_NONE ? 0 : factor };
 }
 
-/** The middle one of the last answers; undefined while nothing is usual yet, or nobody answers. */
-export function delayNow({ last, learntFrom, lostInARow }: DelayState): Milliseconds | undefined {
-  if (learntFrom < LEARN_FROM || lostInARow >= SILENT_AFTER) return undefined;
+/** The middle one of the last answers; undefined while nothing is usual. */
+export function delayNow({ last, learntFrom }: DelayState): Milliseconds | undefined {
+  if (learntFrom < LEARN_FROM) return undefined;
   return last.toSorted((a, b) => a - b)[Math.floor(last.length / 2)];
 }
 

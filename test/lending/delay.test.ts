@@ -9,6 +9,7 @@ import {
   FACTOR_LEAST,
   LATE_MS,
   LEARN_FROM,
+  LOST_MS,
   NEW_DELAY,
   SILENT_AFTER,
 } from '../../src/lending/delay.ts';
@@ -67,6 +68,20 @@ test('answers that do not come are late; where nobody ever answers there is no s
   assert.equal(silent.factor, 1);
   assert.equal(delayNow(silent), undefined);
   assert.equal(delayNow(after(silent, LEARN_FROM, 30, QUIET)), 30);
+});
+
+test('without counters, answers that stay away release nothing; when they come, it goes on from there', () => {
+  const WEAK = { ...LENT, hasCounters: false };
+  const full = after(known, SILENT_AFTER - 1, undefined, WEAK);
+  const silent = after(full, 100, undefined, WEAK);
+  assert.ok(full.factor < 0.5);
+  assert.equal(silent.factor, full.factor);
+  assert.equal(delayNow(silent), LOST_MS);
+  const none = after(after(known, 30, 500, WEAK), SILENT_AFTER, undefined, WEAK);
+  assert.equal(none.factor, 0);
+  assert.ok(after(silent, 5, 500, WEAK).factor < full.factor, 'what is usual is known');
+  assert.equal(after(silent, 20, 20, WEAK).factor, 1);
+  assert.equal(after(silent, 1, undefined, LENT).factor, 1, 'counters are there again');
 });
 
 test('the factor is between none and all, and steady answers bring it to rest', () => {
