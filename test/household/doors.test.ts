@@ -197,6 +197,27 @@ test('a client outside proxy.clients is served nothing', async (t) => {
       assert.equal(await statusOf({ host, port }, message), 403, `${host}: ${message}`);
 });
 
+test('a client in the network of the link is served nothing', {
+  skip: OWN.length === 0 && 'loopback only',
+}, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'linepool-doors-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const [own = ''] = OWN;
+  const proxy = ['listen = ["0.0.0.0:0", "[::]:0"]', 'clients = ["0.0.0.0/0", "::/0"]'];
+  await using household = await start(folder, 'apart', { proxy, link: [`listen = ["${own}:0"]`] });
+  const [four = '', six = ''] = readRunFile(household.stateDir)?.proxy ?? [];
+  const { port } = parseAuthority(own.startsWith('[') ? six : four);
+  const host = own.replace(/[[\]]/g, '');
+  assert.equal(await statusOf({ host, port }, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), 403);
+  assert.equal(
+    await statusOf(
+      { host: '127.0.0.1', port: parseAuthority(four).port },
+      'GET / HTTP/1.1\r\nHost: x\r\n\r\n',
+    ),
+    200,
+  );
+});
+
 test("a lender's own doors are closed to borrowers, whatever else it lets them reach", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'linepool-doors-'));
   t.after(() => rm(folder, { recursive: true }));
