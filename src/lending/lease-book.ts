@@ -67,9 +67,9 @@ export class LeaseBook implements Disposable {
    * The account of the lease in `token`, opened at its first use. `origin` is as `leaseOrigin` writes it.
    * @throws LinepoolError `lease_invalid`, `lease_expired`, `lease_exhausted`, `receipt_missing`, `ledger_failed`, `overloaded`
    */
-  async open(token: string, borrower: LeaseParty, origin: string): Promise<LeaseAccount> {
+  open(token: string, borrower: LeaseParty, origin: string): LeaseAccount {
     const tokenHash = createHash('sha256').update(token).digest('base64url');
-    const account = this.#verified.get(tokenHash) ?? (await this.#verify(token, tokenHash, borrower, origin));
+    const account = this.#verified.get(tokenHash) ?? this.#verify(token, tokenHash, borrower, origin);
     checkParties(account.lease, { borrower: borrower.id, lender: this.#options.ownId, origin });
     const refusal = account.refusal();
     if (refusal !== undefined) throw refusal;
@@ -123,14 +123,9 @@ export class LeaseBook implements Disposable {
     this.#verified.clear();
   }
 
-  async #verify(
-    token: string,
-    tokenHash: string,
-    borrower: LeaseParty,
-    origin: string,
-  ): Promise<LeaseAccount> {
+  #verify(token: string, tokenHash: string, borrower: LeaseParty, origin: string): LeaseAccount {
     const { ownId, limits, clock } = this.#options;
-    const lease = await readLease(token, {
+    const lease = readLease(token, {
       publicKey: this.#keyOf(borrower),
       borrower: borrower.id,
       lender: ownId,

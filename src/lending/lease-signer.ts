@@ -33,7 +33,7 @@ export const LEASES_KEPT = 512;
 
 interface Issued {
   readonly lease: Lease;
-  readonly token: Promise<string>;
+  readonly token: string;
   /** When it was signed, by the monotonic clock. */
   readonly signedAt: Milliseconds;
   used: Bytes;
@@ -57,16 +57,15 @@ export class LeaseSigner {
   }
 
   /** A token for that lender and origin under which `bytes` more can be carried. */
-  async lease(lenderId: string, origin: Origin, bytes: Bytes): Promise<string> {
+  lease(lenderId: string, origin: Origin, bytes: Bytes): string {
     const key = `${lenderId} ${leaseOrigin(origin)}`;
     let issued = this.#current.get(key);
     if (issued === undefined || !this.#serves(issued, bytes)) {
       issued = this.#issue(lenderId, origin, bytes);
       this.#current.set(key, issued);
     }
-    const token = await issued.token;
-    this.#byToken.set(token, { key, issued });
-    return token;
+    this.#byToken.set(issued.token, { key, issued });
+    return issued.token;
   }
 
   /** The lease in that token; undefined when it is not one of ours, or was forgotten. */

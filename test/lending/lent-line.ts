@@ -141,7 +141,7 @@ async function startBorrower(
     neighbour,
     port,
     sockets,
-    lease: (origin, change = {}) =>
+    lease: async (origin, change = {}) =>
       signLease(
         {
           id: randomBytes(16).toString('base64url'),

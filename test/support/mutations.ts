@@ -98,8 +98,16 @@ export function mutated(
       return { says: `type ${typ}`, token: signed(other, payload, keys.own) };
     }
     case 8: {
-      const crit = { ...(JSON.parse(header) as object), ...dice.oneOf([{ crit: ['b64'] }, { kid: 'x' }]) };
-      return { says: 'more in its header', token: signed(JSON.stringify(crit), payload, keys.own) };
+      const { alg, typ } = JSON.parse(header) as Claims;
+      const other = dice.oneOf([
+        { alg, typ, crit: ['b64'] },
+        { alg, typ, kid: 'x' },
+        { typ, alg },
+      ]);
+      return {
+        says: 'more in its header, or in another order',
+        token: signed(JSON.stringify(other), payload, keys.own),
+      };
     }
     case 9: {
       const names = Object.keys(own) as [string, ...string[]];
