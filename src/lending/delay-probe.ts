@@ -1,9 +1,10 @@
 /**
  * Asking the line how long it takes: the smallest question to a name server at its other end, over UDP, and the time until the
  * answer, or until somebody says that there is none to be had. Opened by daemon.ts; asked by delay-watch.ts.
- * It must never have more than one question under way, nor ask anybody in this home: that would say nothing about the line.
+ * It must never have more than one question under way, nor ask anybody in this home what it may know by itself: that would say
+ * nothing about the line. A router that passes on questions is asked each time for a name that nobody has asked for before.
  */
-import { randomInt } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -14,6 +15,8 @@ import type { Milliseconds } from '../core/units.ts';
 import { LOST_MS } from './delay.ts';
 
 const DNS_PORT = 53;
+/** Of chance in a name that was never asked for. */
+const NEW_NAME_BYTES = 6;
 /** Where systems keep the name servers that the line brought; the first that names one counts. */
 const RESOLVER_FILES = [
   '/tmp/resolv.conf.d/resolv.conf.auto',
@@ -49,17 +52,29 @@ export function probed(setting: string): Authority | undefined {
   return setting === 'auto' ? nameServer() : parseAuthority(setting);
 }
 
-/** For the name servers of the root: 17 bytes, which every resolver has at hand. */
-function question(id: number): Buffer {
-  const bytes = Buffer.alloc(17);
-  bytes.writeUInt16BE(id, 0);
+const HOME_RANGES: ReadonlySet<string> = new Set(['private', 'linkLocal', 'uniqueLocal']);
+
+/** On this side of the line. */
+const isAtHome = (host: string): boolean => isIP(host) !== 0 && HOME_RANGES.has(ipaddr.process(host).range());
+
+/**
+ * Of whom is asked: of one beyond the line for the root, which every resolver has at hand. Of one at home for a new name
+ * each time, that it has to pass on. Nothing is below `alt` (RFC 9476), which the resolver beyond knows after the first time;
+ * for `invalid` many routers answer by themselves.
+ */
+const labelsFor = (host: string): readonly string[] =>
+  isAtHome(host) ? [randomBytes(NEW_NAME_BYTES).toString('hex'), 'alt'] : [];
+
+/** For name servers: 17 bytes for those of the root. */
+export function questionFor(host: string, id: number): Buffer {
+  const head = Buffer.alloc(12);
+  head.writeUInt16BE(id, 0);
   // Recursion is desired: who is no resolver may refuse, which is an answer.
-  bytes.writeUInt16BE(0x01_00, 2);
-  bytes.writeUInt16BE(1, 4);
-  // Root, NS, IN.
-  bytes.writeUInt16BE(2, 13);
-  bytes.writeUInt16BE(1, 15);
-  return bytes;
+  head.writeUInt16BE(0x01_00, 2);
+  head.writeUInt16BE(1, 4);
+  const name = labelsFor(host).flatMap((label) => [Buffer.of(label.length), Buffer.from(label, 'latin1')]);
+  // The root, NS, IN.
+  return Buffer.concat([head, ...name, Buffer.of(0, 0, 2, 0, 1)]);
 }
 
 type Asking = { readonly id: number; readonly at: Milliseconds; readonly lost: Disposable };
@@ -88,7 +103,8 @@ export class DelayProbe implements Disposable {
       this.#settle(undefined);
     });
     this.#asking = { id, at: this.#clock.now(), lost };
-    this.#open().send(question(id), this.#target.port, this.#target.host);
+    const { host, port } = this.#target;
+    this.#open().send(questionFor(host, id), port, host);
   }
 
   [Symbol.dispose](): void {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { LEARN_FROM, LOST_MS } from '../../src/lending/delay.ts';
-import { DelayProbe, nameServerIn, probed } from '../../src/lending/delay-probe.ts';
+import { DelayProbe, nameServerIn, probed, questionFor } from '../../src/lending/delay-probe.ts';
 import { ASK_IDLE_MS, ASK_LENT_MS, ASK_SOON_MS, DelayWatch } from '../../src/lending/delay-watch.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { checkLeaksOfEach } from '../support/leaks.ts';
@@ -75,6 +75,16 @@ test('no way there is no answer, and harms nothing', async () => {
     clock.advance(LOST_MS);
   }
   assert.deepEqual(answers, [undefined, undefined, undefined]);
+});
+
+test('a name server at home is asked each time for what it can not know, one beyond the line for what it does', () => {
+  const asked = (host: string): string => questionFor(host, 1).toString('hex');
+  for (const host of ['192.168.1.1', '10.0.0.1', 'fd00::1', 'fe80::1', '::ffff:192.168.1.1']) {
+    assert.notEqual(asked(host), asked(host), host);
+    assert.match(asked(host), /^000101000001(?:00){6}0c[0-9a-f]{24}03616c740000020001$/, host);
+  }
+  for (const host of ['9.9.9.9', '2620:fe::fe', '100.64.0.1', 'dns.example'])
+    assert.equal(asked(host), '0001010000010000000000000000020001', host);
 });
 
 test('the name server is found where it is not this machine', () => {
