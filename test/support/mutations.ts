@@ -99,7 +99,7 @@ export function mutated(
     }
     case 8: {
       const { alg, typ } = JSON.parse(header) as Claims;
-      const other = dice.oneOf([
+      const other = dice.oneOf<Claims>([
         { alg, typ, crit: ['b64'] },
         { alg, typ, kid: 'x' },
         { typ, alg },
