@@ -11,7 +11,7 @@ import { type RememberedOrigin, RememberedOrigins } from './origins.ts';
 import { isAlive, readRunFile } from './runfile.ts';
 import {
   Done,
-  Download,
+  type Download,
   Downloads,
   EventList,
   EventRecord,
@@ -24,7 +24,6 @@ import {
   type LendRequest,
   Neighbour,
   Neighbours,
-  Offers,
   Problem,
   Status,
   type TrustRequest,
@@ -77,11 +76,6 @@ export class ControlClient {
     return (await this.#call('GET', '/v1/downloads', Downloads)).downloads;
   }
 
-  /** @throws LinepoolError `not_found` */
-  download(id: string): Promise<Download> {
-    return this.#call('GET', `/v1/downloads/${encodeURIComponent(id)}`, Download);
-  }
-
   async verdicts(): Promise<z.output<typeof Verdicts>['verdicts']> {
     return (await this.#call('GET', '/v1/verdicts', Verdicts)).verdicts;
   }
@@ -92,10 +86,6 @@ export class ControlClient {
 
   async blocked(): Promise<z.output<typeof Neighbours>['blocked']> {
     return (await this.#call('GET', '/v1/neighbours', Neighbours)).blocked;
-  }
-
-  async offers(): Promise<z.output<typeof Offers>['offers']> {
-    return (await this.#call('GET', '/v1/offers', Offers)).offers;
   }
 
   invite(request: InviteRequest): Promise<Invitation> {

@@ -99,7 +99,7 @@ class Damaged extends Error {
 export class Ledger implements Disposable {
   readonly #options: LedgerOptions;
   readonly #timer: Disposable | undefined;
-  #household: Signer;
+  readonly #household: Signer;
   #file: LedgerFile | undefined;
   /** Whether that file was made or looked at. */
   #ready = false;
@@ -146,12 +146,6 @@ export class Ledger implements Disposable {
       const recorded = file.leaseOf(role, neighbour, lease);
       return recorded && carriedUnder(file, recorded.seq);
     });
-  }
-
-  /** Our household has another key from now on. */
-  become(household: Signer): void {
-    this.#household = household;
-    this.#ready = false;
   }
 
   /** Removes what is older, at most `PRUNED_AT_ONCE` entries. Called by the ledger itself when it was given `keep`. */

@@ -94,15 +94,6 @@ export class LeaseBook implements Disposable {
     }
   }
 
-  /** Leases of that borrower that may carry. */
-  active(borrowerId: string): number {
-    let count = 0;
-    for (const { account } of this.#entries.get(borrowerId)?.values() ?? []) {
-      if (!account.signal.aborted) count += 1;
-    }
-    return count;
-  }
-
   /** Leases remembered, those that are over included. */
   get size(): number {
     let count = 0;

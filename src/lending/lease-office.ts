@@ -91,11 +91,6 @@ export class LeaseOffice implements Disposable {
     this.#desk.forget(borrowerId);
   }
 
-  /** Leases of that borrower that may carry. */
-  active(borrowerId: string): number {
-    return this.book.active(borrowerId);
-  }
-
   [Symbol.dispose](): void {
     this.book[Symbol.dispose]();
     this.#desk[Symbol.dispose]();

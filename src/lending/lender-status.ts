@@ -15,7 +15,6 @@ export interface BorrowerStatus {
   readonly bytesCarried: Bytes;
   /** Of these, what it has signed for. */
   readonly bytesSigned: Bytes;
-  readonly activeLeases: number;
   readonly connections: number;
   readonly active: boolean;
   /** It ignored what it was offered; undefined when it is not cut off. */

@@ -255,7 +255,6 @@ export class Lender implements LinkHandlers, AsyncDisposable {
         rate: { down: borrower.flows.down.rate(), up: borrower.flows.up.rate() },
         bytesCarried: borrower.bytes,
         bytesSigned: this.#leases.signedBy(borrower.id),
-        activeLeases: this.#leases.active(borrower.id),
         connections: borrower.connections,
         active: borrower.isActive,
         cutOff: this.#cutOffs.of(borrower.id),

@@ -94,18 +94,6 @@ export class Book implements AsyncDisposable {
     return this.all().find(({ formerKeys }) => formerKeys.some((key) => key.id === id));
   }
 
-  /**
-   * What signatures of that household are checked with, whether it has that id still, had it once, or is blocked now: Ed25519,
-   * SPKI in DER, as base64url. Undefined when we never knew it, or parted from it.
-   */
-  keyOf(id: HouseholdId): string | undefined {
-    const kept = [
-      ...this.all().flatMap((n) => [...n.formerKeys, n]),
-      ...this.blocked().flatMap((b) => b.keys),
-    ];
-    return kept.find((key) => key.id === id)?.publicKey;
-  }
-
   /** In the order of their names. */
   blocked(): readonly Blocked[] {
     return [...this.#blocked.values()].sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -7,7 +7,6 @@
  * Read tolerantly (case, dashes, 0 1 8 for O I B), always written in this one canonical form. Pure.
  */
 import { createHash } from 'node:crypto';
-import { LinepoolError } from '../core/errors.ts';
 
 /** The canonical form; two ids are the same household exactly when the strings are equal. */
 export type HouseholdId = string;
@@ -115,19 +114,7 @@ export function hashOfId(text: string): Uint8Array | undefined {
 
 const fromAlphabet = (text: string): boolean => /^[A-Z2-7]*$/.test(text);
 
-/**
- * An id as a person typed it, in canonical form.
- * @throws LinepoolError `neighbour_unknown` when it is not one
- */
-export function parseHouseholdId(text: string): HouseholdId {
-  const hash = hashOfId(text);
-  if (hash === undefined) throw new LinepoolError('neighbour_unknown', `Not a household id: ${shown(text)}.`);
-  return idOfHash(hash);
-}
-
 /** The first group: enough for people to tell neighbours apart, never enough to trust one. */
 export function shortId(id: HouseholdId): string {
   return id.slice(0, GROUP);
 }
-
-const shown = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
