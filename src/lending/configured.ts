@@ -4,7 +4,8 @@
  *
  * A name that no neighbour has is refused when the file is read again: the running policy stays. At the start it is only told:
  * a neighbour that parted from us must not keep our daemon from starting. A name once found goes on to mean that household
- * when it is renamed, until the file is read again: whom the file denies must not be let in by a new name.
+ * when it is renamed, until the file is read again, and a household is the one that it was under its former keys: whom the file
+ * denies must not be let in by a new name, nor by a new key.
  */
 import { LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
@@ -15,6 +16,7 @@ export type NamedTerms = Readonly<Record<string, NeighbourSettings>>;
 interface Known {
   readonly id: string;
   readonly name: string;
+  readonly formerKeys: readonly { readonly id: string }[];
 }
 
 export interface ConfiguredRooms {
@@ -55,7 +57,7 @@ export class Configured {
     this.#told = new Set();
   }
 
-  /** Somebody was paired with, parted from or renamed. */
+  /** Somebody was paired with, parted from or renamed, or has another key. */
   neighboursChanged(): void {
     const { steward, neighbours, events } = this.#rooms;
     this.#meant = meaning(this.#terms, neighbours(), this.#meant);
@@ -77,12 +79,16 @@ function meaning(
 ): ReadonlyMap<string, string> {
   return new Map(
     Object.keys(terms).flatMap((name) => {
-      const kept = neighbours.find(({ id }) => id === before.get(name));
-      const found = kept ?? neighbours.find((one) => one.name === name || one.id === name);
+      const known = before.get(name);
+      const kept = known === undefined ? undefined : neighbours.find((one) => isOrWas(one, known));
+      const found = kept ?? neighbours.find((one) => one.name === name || isOrWas(one, name));
       return found === undefined ? [] : [[name, found.id] as const];
     }),
   );
 }
+
+const isOrWas = ({ id, formerKeys }: Known, sought: string): boolean =>
+  id === sought || formerKeys.some((former) => former.id === sought);
 
 /** Of two entries for one household, by name and by id, the later one holds. */
 const byId = (terms: NamedTerms, meant: ReadonlyMap<string, string>): NamedTerms =>

@@ -5,12 +5,18 @@ import { Configured, type NamedTerms } from '../../src/lending/configured.ts';
 import type { LendSettings } from '../../src/lending/settings.ts';
 import { CONFIGURED } from './settings.test.ts';
 
-function setUp(terms: NamedTerms, neighbours: { id: string; name: string }[]) {
+interface Known {
+  readonly id: string;
+  readonly name: string;
+  readonly formerKeys?: readonly { readonly id: string }[];
+}
+
+function setUp(terms: NamedTerms, neighbours: Known[]) {
   const events = new Events(() => 0);
   const given: { settings: LendSettings; terms: NamedTerms }[] = [];
   const configured = new Configured(CONFIGURED, terms, {
     events,
-    neighbours: () => neighbours,
+    neighbours: () => neighbours.map((one) => ({ formerKeys: [], ...one })),
     steward: { configure: (settings, byId) => void given.push({ settings, terms: byId }) },
   });
   return {
@@ -62,4 +68,15 @@ test('whom the file denies is not let in by a new name, nor is whoever takes the
   assert.deepEqual(last(), { a: { allow: false } });
   configured.readAgain(CONFIGURED, { Attic: { allow: false } });
   assert.deepEqual(last(), { b: { allow: false } });
+});
+
+test('whom the file denies is not let in by a new name and then a new key, nor is one that it names by a former id', () => {
+  const { configured, neighbours, last } = setUp({ Attic: { allow: false } }, [{ id: 'a', name: 'Attic' }]);
+  neighbours.splice(0, 1, { id: 'a', name: 'Loft' });
+  configured.neighboursChanged();
+  neighbours.splice(0, 1, { id: 'a2', name: 'Loft', formerKeys: [{ id: 'a' }] });
+  configured.neighboursChanged();
+  assert.deepEqual(last(), { a2: { allow: false } });
+  configured.readAgain(CONFIGURED, { a: { weight: 3 } });
+  assert.deepEqual(last(), { a2: { weight: 3 } });
 });
