@@ -64,6 +64,8 @@ export interface DeskRooms {
   readonly stop: (reason: string) => void;
 }
 
+const RUNNING_KEPT_MS: Milliseconds = 1_000;
+
 export class HouseholdDesk implements Desk {
   readonly events: Events;
   readonly pairing: PairingSeat;
@@ -71,6 +73,8 @@ export class HouseholdDesk implements Desk {
   readonly #startedAt: Milliseconds;
   /** What downloads that ended brought, by path. */
   readonly #brought = new Map<string, Bytes>();
+  /** What those that run have brought, at that time. */
+  #running: { readonly at: Milliseconds; readonly brought: ReadonlyMap<string, Bytes> } | undefined;
 
   constructor(rooms: DeskRooms) {
     this.#rooms = rooms;
@@ -79,6 +83,7 @@ export class HouseholdDesk implements Desk {
     this.#startedAt = rooms.clock.wall();
     rooms.events.listen(({ event }) => {
       if (event.kind !== 'download_ended') return;
+      this.#running = undefined;
       for (const [path, bytes] of Object.entries(event.bytesByPath)) {
         this.#brought.set(path, (this.#brought.get(path) ?? 0) + bytes);
       }
@@ -152,7 +157,8 @@ export class HouseholdDesk implements Desk {
     const { neighbourhood, steward } = this.#rooms;
     const { now } = steward;
     const neighbours = neighbourhood.book.all();
-    return shownLending(now, neighbours, this.#rooms.lender.status().borrowers);
+    const { borrowers } = this.#rooms.lender.status();
+    return shownLending(now, neighbours, { borrowers, wall: this.#rooms.clock.wall() });
   }
 
   async lend(request: LendRequest): Promise<Lending> {
@@ -176,11 +182,13 @@ export class HouseholdDesk implements Desk {
     return bytes;
   }
 
-  /** What that neighbour's line brought us, under former keys of it too. */
+  /** What that neighbour's line brought us, under former keys of it too; of what runs, as it was less than a second ago. */
   borrowedFrom(id: string): Bytes {
-    const former = this.#rooms.neighbourhood.book.byId(id)?.formerKeys ?? [];
+    const { neighbourhood, gateway } = this.#rooms;
+    const former = neighbourhood.book.byId(id)?.formerKeys ?? [];
+    const brought = [this.#brought, this.#runningBrought(), gateway.brought];
     return [id, ...former.map((key) => key.id)].reduce(
-      (sum, one) => sum + (this.#brought.get(one) ?? 0) + (this.#rooms.gateway.brought.get(one) ?? 0),
+      (sum, one) => brought.reduce((bytes, by) => bytes + (by.get(one) ?? 0), sum),
       0,
     );
   }
@@ -260,6 +268,18 @@ export class HouseholdDesk implements Desk {
 
   stop(reason: string): void {
     this.#rooms.stop(reason);
+  }
+
+  /** By path. The lender asks for it many times a second, for the weight of each that borrows. */
+  #runningBrought(): ReadonlyMap<string, Bytes> {
+    const now = this.#rooms.clock.now();
+    if (this.#running !== undefined && now - this.#running.at < RUNNING_KEPT_MS) return this.#running.brought;
+    const brought = new Map<string, Bytes>();
+    for (const { lines } of this.#rooms.register.live()) {
+      for (const { id, bytes } of lines) brought.set(id, (brought.get(id) ?? 0) + bytes);
+    }
+    this.#running = { at: now, brought };
+    return brought;
   }
 
   #byId(id: string): Neighbour {

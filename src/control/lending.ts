@@ -22,11 +22,17 @@ export function measuredOf({ measured, isGateway }: LendNow): Pick<Lending['line
   return { measuredBy, weak: !isGateway || measuredBy !== 'counters' };
 }
 
-/** `borrowers`: those that have borrowed since the start. */
+/** `borrowers`: those that have borrowed since the start; `wall`: milliseconds since 1970. */
 export function shownLending(
   now: LendNow,
   neighbours: readonly Pick<Neighbour, 'id' | 'name'>[],
-  borrowers: readonly Pick<BorrowerStatus, 'id' | 'rate' | 'cutOff' | 'overLink'>[],
+  {
+    borrowers,
+    wall,
+  }: {
+    readonly borrowers: readonly Pick<BorrowerStatus, 'id' | 'rate' | 'cutOff' | 'overLink'>[];
+    readonly wall: Milliseconds;
+  },
 ): Lending {
   const { overrides, allowance, lent, usage, measured, capacity, interfaces, lineConfigured } = now;
   const settings = settingsOf(now.configured, overrides);
@@ -46,7 +52,7 @@ export function shownLending(
         from: Object.hasOwn(overrides.set, key) ? ('set' as const) : ('configuration' as const),
       };
     }),
-    pause: { ...overrides.pause },
+    pause: pauseAt(overrides.pause, wall),
     usage: { dayBytes: usage.all.day, monthBytes: usage.all.month },
     line: {
       interfaces: [...interfaces],
@@ -80,6 +86,10 @@ export function shownLending(
     }),
   };
 }
+
+/** One whose time is over is none any more. */
+export const pauseAt = (pause: Pause, wall: Milliseconds): Pause =>
+  pause.kind === 'until' && pause.until <= wall ? { kind: 'none' } : { ...pause };
 
 /** The keys that say something. */
 const said = (terms: NeighbourSettings = {}): Record<string, boolean | number | string> =>

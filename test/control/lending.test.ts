@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { changed, changedFor } from '../../src/control/lending.ts';
+import { changed, changedFor, pauseAt } from '../../src/control/lending.ts';
 import { NO_OVERRIDES, type Overrides } from '../../src/lending/settings.ts';
 import { serve } from './served.ts';
 
@@ -23,6 +23,13 @@ describe('changing what is lent', () => {
     assert.deepEqual(pause({ forMs: 60_000 }), { kind: 'until', until: WALL + 60_000 });
     assert.deepEqual(pause('for_good'), { kind: 'for_good' });
     assert.deepEqual(changed(BEFORE, { pause: 'no' }, WALL).pause, { kind: 'none' });
+  });
+
+  it('shows no pause whose time is over', () => {
+    const pause = { kind: 'until', until: WALL } as const;
+    assert.deepEqual(pauseAt(pause, WALL - 1), pause);
+    assert.deepEqual(pauseAt(pause, WALL), { kind: 'none' });
+    assert.deepEqual(pauseAt({ kind: 'for_good' }, WALL), { kind: 'for_good' });
   });
 
   it('keeps nothing of a neighbour for which all is as usual again', () => {

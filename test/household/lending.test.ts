@@ -67,8 +67,14 @@ describe('lending is changed live', { concurrency: false }, () => {
   });
 
   test('a pause that ends in the midst of a download: the line is used again', async () => {
+    const { borrowedBytes } = await neighbourOf(borrower, 'B');
     const download = startDownload(borrower, here.ports.http, 4 * SIZE);
     await download.untilBrought('B', 500_000);
+    await until('it counts as borrowed while it runs', async () => {
+      const now = await neighbourOf(borrower, 'B');
+      assert.equal((await borrower.control.downloads())[0]?.state, 'live');
+      return now.borrowedBytes >= borrowedBytes + 500_000;
+    });
     await lender.runJson('lend', 'pause');
     await untilOffered('nothing', 0);
     await lender.runJson('lend', 'resume');
