@@ -33,7 +33,7 @@ import {
 } from './plan-state.ts';
 import { rescue } from './rescue.ts';
 import { resplit } from './resplit.ts';
-import { run } from './running.ts';
+import { carvedSooner, run } from './running.ts';
 import { flowing, idle, observed, throughput } from './throughput.ts';
 
 /** Requests that may wait on one path; a long way needs more of them to be kept full. */
@@ -133,6 +133,7 @@ function apply(state: PlanState, event: PlanEvent, now: Milliseconds): PlanState
   switch (event.kind) {
     case 'joined': {
       const joined = event.paths.reduce((known, joining) => join(known, joining, now), state);
+      if (joined.running !== undefined && state.settings.scheme === 'adaptive') return carvedSooner(joined);
       // Without a running response the whole is dealt from the start, so it is shared out then.
       return joined.running === undefined && joined.shares.length === 0
         ? { ...joined, shares: sharesOf(joined) }

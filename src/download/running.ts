@@ -5,7 +5,7 @@
  *     running  |=====at·········carvedAt|                    |  asked of all paths, its own too  |
  *              ends there when its own path has shown that it brings ranges; else goes on, claim by claim
  */
-import { EMPTY, span, subtract } from '../core/span.ts';
+import { EMPTY, span, subtract, union } from '../core/span.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import { spared, withoutAsk } from './plan-asks.ts';
 import { sharesOf } from './plan-seed.ts';
@@ -18,6 +18,7 @@ import {
   type PlanCommand,
   type PlanState,
   pathOf,
+  type Running,
   rateOf,
   remaining,
   withPath,
@@ -115,6 +116,30 @@ function claim(state: PlanState, own: PathState): Bytes {
 function carve(state: PlanState, own: PathState): PlanState {
   const running = state.running;
   if (running === undefined) return state;
+  const { carvedAt, meets } = carving(state, running, own);
+  if (state.whole.end - carvedAt < state.settings.leastBytes) return state;
+  const holes = lacking(state, span(carvedAt, state.whole.end));
+  const carved = { ...state, holes, running: { ...running, carvedAt, meets } };
+  return { ...carved, shares: sharesOf(carved) };
+}
+
+/** More have joined since it was carved, and would fill the window before it gets there: it ends sooner. */
+export function carvedSooner(state: PlanState): PlanState {
+  const { running } = state;
+  const own = running && pathOf(state, running.path);
+  if (running?.carvedAt === undefined || own === undefined || running.meets) return state;
+  const { carvedAt, meets } = carving(state, running, own);
+  if (meets || carvedAt > running.carvedAt - state.settings.leastBytes) return state;
+  const holes = lacking(state, span(carvedAt, running.carvedAt)).reduce(union, state.holes);
+  return { ...state, holes, running: { ...running, carvedAt } };
+}
+
+/** Where the running response is to end, and whether the others come to meet it from the end of the file. */
+function carving(
+  state: PlanState,
+  running: Running,
+  own: PathState,
+): { readonly carvedAt: Bytes; readonly meets: boolean } {
   // Until it ends there the client gets no more than it brings, and the window fills with what others bring.
   const others = workingPaths(state).reduce(
     (sum, path) => sum + (path.id === own.id ? 0 : rate(path.flow)),
@@ -133,10 +158,7 @@ function carve(state: PlanState, own: PathState): PlanState {
     ? claim(state, own)
     : (CARVE_WINDOW_PART * window * ownRate) / Math.max(others, ownRate);
   const carvedAt = Math.ceil(running.at + Math.max(state.settings.leastBytes, Math.min(ahead, most)));
-  if (state.whole.end - carvedAt < state.settings.leastBytes) return state;
-  const holes = lacking(state, span(carvedAt, state.whole.end));
-  const carved = { ...state, holes, running: { ...running, carvedAt, meets } };
-  return { ...carved, shares: sharesOf(carved) };
+  return { carvedAt, meets };
 }
 
 /** The own line can not go on by ranges: the running response brings everything, as if nothing had been pooled. */

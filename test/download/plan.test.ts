@@ -222,6 +222,16 @@ describe('the response that is running', () => {
     }
   });
 
+  it('ends sooner when more neighbours join, so that the window does not fill before it is there', () => {
+    const four = lines('50@10 + 50@10 + 50@10 + 50@10');
+    const world = { size: 100 * MB, window: WINDOW, realConnections: true } as const;
+    const atOnce = run({ ...world, paths: four });
+    const joining = four.map((path, i) => (i < 2 ? path : { ...path, joinsAt: 40 }));
+    const later = expectComplete(run({ ...world, paths: joining }), 100 * MB);
+    assert.ok(later.ms <= atOnce.ms + 60, `${later.ms - atOnce.ms} ms later`);
+    assert.ok(later.twice <= 200_000, `${later.twice} bytes twice`);
+  });
+
   it('is all there is of a line without ranges: it runs to the end and the others are stopped', () => {
     const bare = { ...own, failing: { next: 'out', afterBytes: 0 } } as const;
     const out = run({ paths: [bare, n1, n2] });
