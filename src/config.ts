@@ -127,7 +127,11 @@ const SECTIONS = {
   lend: z.strictObject({
     enabled: key(z.boolean(), true, 'Whether paired neighbours may borrow the line.'),
     share_percent: key(percent, 50, 'How much of the line is lent at most.'),
-    share_percent_up: optionalKey(percent, 50, 'The same for the way up. Default: as share_percent.'),
+    share_percent_up: optionalKey(
+      percent,
+      50,
+      'The same for the way up, in all hours. Default: as share_percent, or as the hours say.',
+    ),
     rate: optionalKey(
       rate,
       '20 Mbit/s',

@@ -37,8 +37,8 @@ export interface NeighbourTerms {
 
 export interface LendPolicy {
   readonly enabled: boolean;
-  /** Of the line, 0 to 100, where no hours say otherwise. */
-  readonly percent: Directions<number>;
+  /** Of the line, 0 to 100: where no hours say otherwise; up, if it is said, whatever hours say. */
+  readonly percent: { readonly down: number; readonly up: number | undefined };
   /** They don't overlap. */
   readonly hours: readonly Hours[];
   /** Ceilings of what is lent. */
@@ -187,11 +187,13 @@ function percentNow(
   readonly words: string;
   readonly until: Milliseconds | undefined;
 } {
-  if (hours.length === 0) return { percent, words: '', until: undefined };
+  const both = (part: number): Directions<number> => ({ down: part, up: Math.min(part, percent.up ?? part) });
+  const usual = { down: percent.down, up: percent.up ?? percent.down };
+  if (hours.length === 0) return { percent: usual, words: '', until: undefined };
   if (doubtful) {
     const least = Math.min(...hours.map((one) => one.percent));
     return {
-      percent: { down: Math.min(least, percent.down), up: Math.min(least, percent.up) },
+      percent: { down: Math.min(least, usual.down), up: Math.min(least, usual.up) },
       words: 'the clock can not be trusted: the least of all hours holds',
       until: undefined,
     };
@@ -200,9 +202,9 @@ function percentNow(
   const minute = at.getHours() * 60 + at.getMinutes();
   const found = hours.find((one) => within(one, minute));
   const until = nextEdge(hours, wall);
-  if (found === undefined) return { percent, words: `outside the hours, ${untilText(until)}`, until };
+  if (found === undefined) return { percent: usual, words: `outside the hours, ${untilText(until)}`, until };
   return {
-    percent: { down: found.percent, up: found.percent },
+    percent: both(found.percent),
     words: `${found.percent} % from ${formatMinute(found.from)} to ${formatMinute(found.to)}`,
     until,
   };

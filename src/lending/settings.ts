@@ -158,7 +158,7 @@ export function policyOf(
   if (complaints.length > 0) throw new LinepoolError('policy_invalid', complaints.join('; '));
   return {
     enabled: settings.enabled,
-    percent: { down: settings.share_percent, up: settings.share_percent_up ?? settings.share_percent },
+    percent: { down: settings.share_percent, up: settings.share_percent_up },
     hours: settings.hours.flatMap((text) => parseHours(text) ?? []),
     rate: { down: settings.rate, up: settings.rate_up },
     keep: { down: settings.keep ?? 0, up: settings.keep_up ?? 0 },

@@ -63,7 +63,7 @@ test('of a line that is not known only a ceiling is lent, and nothing when somet
 
 test('hours: their percentage holds within them, the usual one otherwise, and it is said until when', () => {
   const of = (hour: number, minute?: number) => allowance({ hours: night }, at(hour, minute));
-  assert.deepEqual(of(3).percent, { down: 100, up: 100 });
+  assert.deepEqual(of(3).percent, { down: 100, up: 40 }, 'what is said of the way up holds in all hours');
   assert.equal(of(3).until, at(6));
   assert.equal(of(3).words, '100 % from 01:00 to 06:00');
   assert.deepEqual(of(6).percent, { down: 50, up: 40 });
@@ -71,6 +71,10 @@ test('hours: their percentage holds within them, the usual one otherwise, and it
   assert.equal(of(6).words, 'outside the hours, until 22:00');
   assert.deepEqual(of(0, 59).percent, { down: 5, up: 5 });
   assert.equal(of(23).until, new Date(2026, 2, 11, 1).getTime());
+  const downAlone = { down: 50, up: undefined };
+  assert.deepEqual(allowance({ hours: night, percent: downAlone }, at(3)).percent, { down: 100, up: 100 });
+  assert.deepEqual(allowance({ hours: night, percent: downAlone }, at(6)).percent, { down: 50, up: 50 });
+  assert.deepEqual(allowance({ percent: downAlone }).percent, { down: 50, up: 50 });
   const never = allowance({ hours: [{ from: 0, to: 1440, percent: 0 }] });
   assert.equal(never.reason, 'hours');
   assert.equal(lendable(never, { down: 1000, up: 100 }).down, 0);

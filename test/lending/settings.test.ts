@@ -30,7 +30,7 @@ const set = (values: Overrides['set']): Overrides => ({ ...NO_OVERRIDES, set: va
 test('what is set live overrides the configuration, and "none" takes a limit away', () => {
   const overrides = set({ share_percent: 20, rate: 'none', hours: ['1-6 100 %'] });
   const policy = policyOf(CONFIGURED, overrides);
-  assert.deepEqual(policy.percent, { down: 20, up: 20 });
+  assert.deepEqual(policy.percent, { down: 20, up: undefined });
   assert.equal(policy.rate.down, undefined);
   assert.deepEqual(policy.hours, [{ from: 60, to: 360, percent: 100 }]);
   assert.equal(settingsOf(CONFIGURED, NO_OVERRIDES).rate, 1_000_000);
