@@ -214,6 +214,12 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#apply();
   }
 
+  /** Ends what runs, at once; the leases hold, and are used again in a moment for what is still lent. */
+  cutRunning(): void {
+    const error = new LinepoolError('lending_off', '(less is lent now, and what runs did not follow)');
+    for (const borrower of this.#borrowers.values()) if (borrower.isActive) borrower.cut(error);
+  }
+
   /** Which ports and hosts may be reached, from now on. What runs ends: it may go where nobody may any more. */
   setDestinations(settings: DestinationSettings): void {
     this.#destinations = destinationsOf(settings);

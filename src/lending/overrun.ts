@@ -10,21 +10,40 @@
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 
 /** What came too much is made up for in this time. */
-export const REPAY_MS: Milliseconds = 500;
+export const REPAY_MS: Milliseconds = 125;
+/** No more than this is to be made up for, in time of what is lent. */
+const REMEMBERED_MS: Milliseconds = 500;
 /** What came too little earns so much: packets come in bursts, and more than their mean must not count as too much. */
-export const CREDIT_MS: Milliseconds = 100;
+export const CREDIT_MS: Milliseconds = 25;
 /** Of what is lent, so much is passed on however much has come. */
 export const LEAST_PART = 0.4;
+
+/** What is lent has fallen when it is less than so much of what it was before … */
+const FALLS = 0.8;
+/** … and what comes has followed when it is at most so many times that … */
+const FOLLOWS = 1.25;
+/** … within this time. */
+const FOLLOW_MS: Milliseconds = 250;
 
 export interface Overrun {
   readonly at: Milliseconds;
   /** Came beyond what was lent, and is not made up for; negative: a little less came. */
   readonly bytes: Bytes;
-  /** Something was lent in the step before. */
-  readonly running: boolean;
+  /** Was lent in the step before. */
+  readonly lent: BytesPerSecond;
+  /** When that fell by much, until what comes has followed. */
+  readonly fellAt: Milliseconds | undefined;
+  /** What is lent fell, and what comes does not: slower reading is not enough, what runs is to be cut now. */
+  readonly cut: boolean;
 }
 
-export const NO_OVERRUN: Overrun = { at: Number.NEGATIVE_INFINITY, bytes: 0, running: false };
+export const NO_OVERRUN: Overrun = {
+  at: Number.NEGATIVE_INFINITY,
+  bytes: 0,
+  lent: 0,
+  fellAt: undefined,
+  cut: false,
+};
 
 /** The overrun at that time, when since the step before `came` came for borrowers and `lent` was lent, both on the line. */
 export function overrunStep(
@@ -33,12 +52,26 @@ export function overrunStep(
   { came, lent }: { readonly came: BytesPerSecond; readonly lent: BytesPerSecond },
 ): Overrun {
   // Nothing runs that could be slower.
-  if (lent <= 0 || !Number.isFinite(lent)) return { at, bytes: 0, running: false };
-  const elapsed = Math.min(REPAY_MS, at - before.at);
+  if (lent <= 0 || !Number.isFinite(lent)) return { ...NO_OVERRUN, at };
+  const elapsed = Math.min(REMEMBERED_MS, at - before.at);
   const bytes = before.bytes + ((came - lent) * elapsed) / 1000;
   // The time before a transfer began earns nothing.
-  const least = before.running ? (-lent * CREDIT_MS) / 1000 : 0;
-  return { at, bytes: Math.min(Math.max(least, bytes), (lent * REPAY_MS) / 1000), running: true };
+  const least = before.lent > 0 ? (-lent * CREDIT_MS) / 1000 : 0;
+  const follows = came <= lent * FOLLOWS;
+  const fellAt =
+    lent < before.lent * FALLS
+      ? at
+      : follows || at - (before.fellAt ?? at) > FOLLOW_MS
+        ? undefined
+        : before.fellAt;
+  const cut = before.fellAt !== undefined && fellAt === before.fellAt && !follows;
+  return {
+    at,
+    bytes: Math.min(Math.max(least, bytes), (lent * REMEMBERED_MS) / 1000),
+    lent,
+    fellAt: cut ? undefined : fellAt,
+    cut,
+  };
 }
 
 /** What is passed on of what is lent. */

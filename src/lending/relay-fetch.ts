@@ -40,6 +40,8 @@ interface OriginLine {
   readonly client: Client;
   /** Requests on it. */
   readonly exchanges: Set<FetchExchange>;
+  /** Among all that the lender has to that origin, while there are any. */
+  entered: Disposable | undefined;
   /** The one in use, to be reset. */
   socket: Socket | undefined;
 }
@@ -161,8 +163,14 @@ export class FetchConnection implements Carried, ExchangeHost {
       exchange.admit(account, span, this.#seal(account.lease.id, request.rawHeaders));
       if (exchange.isOver) return;
       const line = this.#line(target.origin);
+      line.entered ??= this.#relay.origins.enter(target.origin, this.#borrower.id);
       line.exchanges.add(exchange);
-      exchange.response.once('close', () => line.exchanges.delete(exchange));
+      exchange.response.once('close', () => {
+        line.exchanges.delete(exchange);
+        if (line.exchanges.size > 0) return;
+        line.entered?.[Symbol.dispose]();
+        line.entered = undefined;
+      });
       this.#contacted(line);
       line.client.dispatch(
         {
@@ -192,7 +200,7 @@ export class FetchConnection implements Carried, ExchangeHost {
     const known = this.#lines.get(key);
     if (known !== undefined) return known;
     if (this.#lines.size >= ORIGINS_PER_CONNECTION) this.#makeRoom();
-    const line: OriginLine = { client: this.#client(key), exchanges: new Set(), socket: undefined };
+    const line: OriginLine = { client: this.#client(key), exchanges: new Set(), entered: undefined, socket: undefined };
     this.#lines.set(key, line);
     return line;
   }

@@ -55,6 +55,7 @@ export class Tunnel implements Carried {
       const origin = { scheme: 'https', ...authority } as const;
       const account = await admitted(this.#relay, this.#borrower, origin, request.rawHeaders);
       if (this.#state.kind === 'over') return;
+      this.#stack.use(this.#relay.origins.enter(authority, this.#borrower.id));
       this.#stack.use(this.#borrower.begin());
       this.#obey(account);
       await this.#connect(authority, account, head);

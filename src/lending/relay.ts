@@ -16,6 +16,7 @@ import { type Destinations, destinationRefusal } from './destinations.ts';
 import { LEASE_HEADER, leaseOrigin } from './lease.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import type { LeaseOffice } from './lease-office.ts';
+import type { OriginBound } from './origin-bound.ts';
 import type { SignSpan } from './span-statement.ts';
 
 /** Requests of one connection that wait for their answer, a few more than a borrower queues; a further one is refused. */
@@ -40,6 +41,7 @@ export interface RelayOptions {
   readonly originSilence: Milliseconds;
   readonly transferIdle: Milliseconds;
   readonly leases: LeaseOffice;
+  readonly origins: OriginBound;
   readonly clock: Clock;
   /** A request was refused, or a transfer was cut. */
   readonly onRefused: (borrower: Borrower, error: LinepoolError) => void;

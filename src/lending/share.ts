@@ -165,7 +165,7 @@ function leftOf(
   held: BytesPerSecond,
   { chatter, growing }: { readonly chatter: BytesPerSecond; readonly growing: boolean },
 ): BytesPerSecond {
-  if (held <= chatter) return carries;
+  if (held <= chatter) return Math.max(0, carries - held);
   const room = growing
     ? Math.max(held * (GROWS_TO - 1), carries * ROOM_GROWING)
     : Math.max(held * (GROWN - 1), carries * ROOM_STEADY);

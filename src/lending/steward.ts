@@ -270,6 +270,7 @@ export class Steward implements AsyncDisposable {
     this.#now = this.#decide();
     this.#schedule();
     lender.setLent(this.#now.lent);
+    if (this.#overrun.cut) lender.cutRunning();
   }
 
   /** Asked seldom: addresses change seldom. */

@@ -24,8 +24,8 @@ function after(overrun: Overrun, ms: number, came: number): Overrun {
 const begun = overrunStep(NO_OVERRUN, 0, { came: 0, lent: LENT });
 
 test('what came too much is made up for, and then all is passed on again', () => {
-  const over = after(begun, 400, LENT * 1.5);
-  assert.equal(Math.round(over.bytes), LENT * 0.2);
+  const over = after(begun, 400, LENT * 1.1);
+  assert.equal(Math.round(over.bytes), LENT * 0.04);
   assert.equal(Math.round(repaying(LENT, over)), Math.round(LENT - (over.bytes * 1000) / REPAY_MS));
   const made = after(over, REPAY_MS * 4, LENT * 0.9);
   assert.ok(made.bytes <= 0);
@@ -53,6 +53,30 @@ test('the time before a transfer earns nothing', () => {
   const first = overrunStep(idle, 11_000, { came: 0, lent: LENT });
   assert.equal(first.bytes, 0);
   assert.ok(after(first, 50, LENT * 2).bytes > 0);
+});
+
+test('what is lent falls: what runs is cut once when what comes does not follow, and not when it does', () => {
+  const lower = LENT / 4;
+  for (const follows of [true, false]) {
+    let state = after(begun, 500, LENT);
+    const cuts: number[] = [];
+    for (let look = 0; look < 40; look += 1) {
+      const came = follows && look > 0 ? lower : LENT;
+      state = overrunStep(state, state.at + STEP_MS, { came, lent: lower });
+      if (state.cut) cuts.push(look);
+    }
+    assert.deepEqual(cuts, follows ? [] : [1]);
+  }
+});
+
+test('a little less lent, or more, cuts nothing', () => {
+  let state = after(begun, 500, LENT);
+  for (const lent of [LENT * 0.9, LENT * 0.85, LENT, LENT * 0.95]) {
+    for (let look = 0; look < 20; look += 1) {
+      state = overrunStep(state, state.at + STEP_MS, { came: LENT * 1.5, lent });
+      assert.equal(state.cut, false);
+    }
+  }
 });
 
 test('where nothing is lent, or nothing bounds it, there is nothing to make up for', () => {
