@@ -197,7 +197,7 @@ function lender(at: Household, owned: AsyncDisposableStack, signs: boolean): Len
 function unmetered(signer: LeaseSigner): Leases {
   return {
     header: LEASE_HEADER,
-    lease: (...asked) => Promise.resolve(signer.lease(...asked)),
+    lease: (...asked) => signer.lease(...asked),
     carrying: (token) => ({
       down: (bytes) => signer.used(token, bytes),
       up: () => undefined,

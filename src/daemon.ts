@@ -248,6 +248,12 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       events,
     }),
   );
+  owned.use(
+    events.listen(({ event }) => {
+      // Signing is loaded when it will be wanted soon: later, the first download would wait for it.
+      if (event.kind === 'neighbour_up') void import('jose');
+    }),
+  );
   const lines = owned.use(
     new NeighbourLines({
       book: neighbourhood.book,

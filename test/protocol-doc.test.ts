@@ -212,7 +212,7 @@ test('the invitation, the commitment and the announcement are read', () => {
 test('the statement of rotation is followed from the old key to the new one', async () => {
   const { statements } = parseMessage(RotationNotice, example('rotation-notice'));
   const keyOf = (id: string) => (id === BARN.id ? BARN.key : undefined);
-  const followed = followRotations(statements, keyOf, publicKeyOf);
+  const followed = await followRotations(statements, keyOf, publicKeyOf);
   assert.deepEqual(followed, {
     id: BARN.id,
     keys: [{ id: BARN_LATER.id, publicKey: BARN_LATER.publicKey }],
@@ -256,7 +256,7 @@ test('the requests of a tunnel and a fetch are ones that we carry, under leases 
   ] as const) {
     const { origin } = lease;
     const token = fieldOf(head, LEASE_HEADER);
-    assert.deepEqual(readLease(token, { ...lenderExpects, limits, origin }), lease);
+    assert.deepEqual(await readLease(token, { ...lenderExpects, limits, origin }), lease);
     const [, payload = ''] = token.split('.');
     assert.ok(origin !== HTTP_LEASE.origin || fromBase64(payload) === example('lease-payload'));
   }

@@ -165,9 +165,11 @@ export const payloadOf = (token: string): string =>
 
 /** By name, as they stand in the document between fences. */
 export async function makeExamples(): Promise<ReadonlyMap<string, string>> {
-  const httpLease = signLease(HTTP_LEASE, ATTIC.privateKey);
-  const httpsLease = signLease(HTTPS_LEASE, ATTIC.privateKey);
-  const rotation = signRotation({ from: BARN.id, to: BARN_LATER }, BARN.privateKey, NOW);
+  const [httpLease, httpsLease, rotation] = await Promise.all([
+    signLease(HTTP_LEASE, ATTIC.privateKey),
+    signLease(HTTPS_LEASE, ATTIC.privateKey),
+    signRotation({ from: BARN.id, to: BARN_LATER }, BARN.privateKey, NOW),
+  ]);
   const span = signSpan(STATEMENT, BARN.privateKey, NOW);
   const handle = handleOf(INVITATION.secret);
   const ours = signReceipt(RECEIPT, ATTIC.privateKey);

@@ -1,7 +1,7 @@
 /** The limits of docs/protocol.md, from the constants that the program goes by: what, and how much, as they stand there. */
 import { loadConfig } from '../src/config.ts';
-import { TOKEN_TIME_MAX } from '../src/core/jws.ts';
 import { type Bytes, GIB, KIB, MIB, type Milliseconds } from '../src/core/units.ts';
+import { TOKEN_TIME_MAX } from '../src/ledger/jws.ts';
 import { DISCARD_MAX } from '../src/lending/fetch-exchange.ts';
 import { CLOCK_SKEW_MS, LEASE_TOKEN_MAX } from '../src/lending/lease.ts';
 import { LEASES_PER_BORROWER, LONGEST_LEASE_MS } from '../src/lending/lease-book.ts';

@@ -53,7 +53,15 @@ const PURE = [
 ];
 
 /** Modules and packages that compute and touch nothing. */
-const HARMLESS = new Set(['node:assert', 'node:buffer', 'node:util', 'node:url', 'node:querystring', 'zod']);
+const HARMLESS = new Set([
+  'node:assert',
+  'node:buffer',
+  'node:util',
+  'node:url',
+  'node:querystring',
+  'jose',
+  'zod',
+]);
 
 /** Modules of Node of which pure files may use what computes. */
 const HARMLESS_NAMES: Readonly<Record<string, readonly string[]>> = {

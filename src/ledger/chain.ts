@@ -2,11 +2,11 @@
  * The chain: what must hold from one entry to the next, and at the end. Fed by verify with what a file or an export has, in order;
  * says of the first entry that does not hold why. Signatures are left to the caller, who is told which there are. Pure.
  */
-import { readRotation } from '../neighbours/rotation.ts';
 import { type ContentOf, canonicalText, chainHash, HASH_BEFORE_FIRST } from './entry.ts';
 import { type Head, parseHead } from './head.ts';
 import { Kept } from './kept.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
+import { rotationIn } from './rotated.ts';
 import { isKeyOf, type ReadEntry } from './row.ts';
 import {
   type LeaseTerms,
@@ -167,7 +167,7 @@ export class Chain {
       case 'self': {
         const { household, publicKey, statement: token } = content;
         const by = this.household;
-        const rotation = readRotation(token);
+        const rotation = rotationIn(token);
         if (rotation?.from !== by || rotation.to.id !== household || rotation.to.publicKey !== publicKey) {
           return 'its statement is not one by which our household changes to this key';
         }

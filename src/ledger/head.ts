@@ -6,8 +6,8 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { openJws, signJws } from '../core/jws.ts';
 import type { Milliseconds } from '../core/units.ts';
+import { openJws, signJws } from './jws.ts';
 
 const HEADER = '{"alg":"EdDSA","typ":"linepool-ledger-head"}';
 

@@ -10,8 +10,8 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
-import { holds, numericDate, openJws, signAgain, signJws } from '../core/jws.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
+import { holds, numericDate, openJws, signAgain, signJws } from './jws.ts';
 
 export const RECEIPT_HEADER = '{"alg":"EdDSA","typ":"linepool-receipt"}';
 

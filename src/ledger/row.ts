@@ -3,8 +3,6 @@
  * (`ref`), and tokens of the usual form are kept as their numbers and raw signatures, from which they are made again to the byte;
  * any other token is kept whole; which of the two is tried, not guessed. docs/ledger.md has the layout. Pure.
  */
-
-import { closeJws, openJws } from '../core/jws.ts';
 import { idOfPublicKey } from '../neighbours/household-id.ts';
 import {
   type Content,
@@ -16,6 +14,7 @@ import {
   leaseId,
   type Role,
 } from './entry.ts';
+import { closeJws, openJws } from './jws.ts';
 import { parseReceipt, RECEIPT_HEADER, type Receipt, receiptPayload } from './receipt.ts';
 import { LEASE_HEADER_TEXT, type LeaseTerms, leasePayload, leaseTerms, partiesOf } from './terms.ts';
 

@@ -4,9 +4,9 @@
  */
 import { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
-import { numericDate, openJws } from '../core/jws.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { ContentOf, Role } from './entry.ts';
+import { numericDate, openJws } from './jws.ts';
 import { type Receipt, sameText } from './receipt.ts';
 
 export const LEASE_HEADER_TEXT = '{"alg":"EdDSA","typ":"linepool-lease"}';

@@ -67,9 +67,9 @@ export class LeaseBook implements Disposable {
    * The account of the lease in `token`, opened at its first use. `origin` is as `leaseOrigin` writes it.
    * @throws LinepoolError `lease_invalid`, `lease_expired`, `lease_exhausted`, `receipt_missing`, `ledger_failed`, `overloaded`
    */
-  open(token: string, borrower: LeaseParty, origin: string): LeaseAccount {
+  async open(token: string, borrower: LeaseParty, origin: string): Promise<LeaseAccount> {
     const tokenHash = createHash('sha256').update(token).digest('base64url');
-    const account = this.#verified.get(tokenHash) ?? this.#verify(token, tokenHash, borrower, origin);
+    const account = this.#verified.get(tokenHash) ?? (await this.#verify(token, tokenHash, borrower, origin));
     checkParties(account.lease, { borrower: borrower.id, lender: this.#options.ownId, origin });
     const refusal = account.refusal();
     if (refusal !== undefined) throw refusal;
@@ -114,9 +114,14 @@ export class LeaseBook implements Disposable {
     this.#verified.clear();
   }
 
-  #verify(token: string, tokenHash: string, borrower: LeaseParty, origin: string): LeaseAccount {
+  async #verify(
+    token: string,
+    tokenHash: string,
+    borrower: LeaseParty,
+    origin: string,
+  ): Promise<LeaseAccount> {
     const { ownId, limits, clock } = this.#options;
-    const lease = readLease(token, {
+    const lease = await readLease(token, {
       publicKey: this.#keyOf(borrower),
       borrower: borrower.id,
       lender: ownId,

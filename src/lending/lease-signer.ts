@@ -33,7 +33,7 @@ export const LEASES_KEPT = 512;
 
 interface Issued {
   readonly lease: Lease;
-  readonly token: string;
+  readonly token: Promise<string>;
   /** When it was signed, by the monotonic clock. */
   readonly signedAt: Milliseconds;
   used: Bytes;
@@ -57,15 +57,16 @@ export class LeaseSigner {
   }
 
   /** A token for that lender and origin under which `bytes` more can be carried. */
-  lease(lenderId: string, origin: Origin, bytes: Bytes): string {
+  async lease(lenderId: string, origin: Origin, bytes: Bytes): Promise<string> {
     const key = `${lenderId} ${leaseOrigin(origin)}`;
     let issued = this.#current.get(key);
     if (issued === undefined || !this.#serves(issued, bytes)) {
       issued = this.#issue(lenderId, origin, bytes);
       this.#current.set(key, issued);
     }
-    this.#byToken.set(issued.token, { key, issued });
-    return issued.token;
+    const token = await issued.token;
+    this.#byToken.set(token, { key, issued });
+    return token;
   }
 
   /** The lease in that token; undefined when it is not one of ours, or was forgotten. */

@@ -9,13 +9,16 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { LinepoolError } from '../core/errors.ts';
-import { holds, openJws, signJws } from '../core/jws.ts';
 import { formatAuthority, type Origin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
+import { openJws } from '../ledger/jws.ts';
 import { LEASE_HEADER_TEXT, type LeaseTerms, leasePayload, readTerms } from '../ledger/terms.ts';
 
 /** The header that carries a lease, in lower case. */
 export const LEASE_HEADER = 'linepool-lease';
+
+const ALGORITHM = 'EdDSA';
+const TYPE = 'linepool-lease';
 
 /** Longest token that is looked at, in characters. */
 export const LEASE_TOKEN_MAX = 2048;
@@ -46,29 +49,42 @@ export interface LeaseExpected {
 export const leaseOrigin = (origin: Origin): string => `${origin.scheme}://${formatAuthority(origin)}`;
 
 /** The token. Times are cut to whole seconds. */
-export const signLease = (lease: Lease, privateKey: KeyObject): string =>
-  signJws(LEASE_HEADER_TEXT, leasePayload(lease), privateKey);
+export async function signLease(lease: Lease, privateKey: KeyObject): Promise<string> {
+  const { CompactSign } = await import('jose');
+  return new CompactSign(Buffer.from(leasePayload(lease)))
+    .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
+    .sign(privateKey);
+}
 
 /**
  * The lease in a token, when it is one of that borrower for this lender and origin, within the limits and alive.
  * @throws LinepoolError `lease_invalid`, `lease_expired`
  */
-export function readLease(token: string, expected: LeaseExpected): Lease {
-  const lease = readTerms(verifiedPayload(token, expected.publicKey));
+export async function readLease(token: string, expected: LeaseExpected): Promise<Lease> {
+  const payload = await verifiedPayload(token, expected.publicKey);
+  const lease = readTerms(Buffer.from(payload).toString('utf8'));
   checkParties(lease, expected);
   checkLimits(lease, expected.limits);
   checkTime(lease, expected);
   return lease;
 }
 
-function verifiedPayload(token: string, publicKey: KeyObject): string {
+async function verifiedPayload(token: string, publicKey: KeyObject): Promise<Uint8Array> {
   if (token.length > LEASE_TOKEN_MAX) throw invalid(`It is longer than ${LEASE_TOKEN_MAX} characters.`);
-  const parts = openJws(token);
-  if (parts === undefined) throw invalid('It is not a compact JWS.');
-  // To the letter: what is taken here must be what the ledger takes.
-  if (parts.header !== LEASE_HEADER_TEXT) throw invalid(`Its header is not ${LEASE_HEADER_TEXT}.`);
-  if (!holds(token, publicKey)) throw invalid('The signature does not hold.');
-  return parts.payload;
+  // To the letter: what the ledger would not take for a lease must not become one here.
+  if (openJws(token)?.header !== LEASE_HEADER_TEXT) throw invalid(`Its header is not ${LEASE_HEADER_TEXT}.`);
+  const { compactVerify, errors } = await import('jose');
+  try {
+    const { payload } = await compactVerify(token, publicKey, { algorithms: [ALGORITHM] });
+    return payload;
+  } catch (error) {
+    if (error instanceof errors.JOSEError) {
+      throw new LinepoolError('lease_invalid', `The signature does not hold (${error.code}).`, {
+        cause: error,
+      });
+    }
+    throw error;
+  }
 }
 
 /** Whether the lease is between these two, for that origin. @throws LinepoolError `lease_invalid` */

@@ -88,7 +88,7 @@ export class ReceiptWriter implements Leases, Disposable {
   /** @see Leases.lease. @throws LinepoolError `receipt_unanswered` */
   async lease(lenderId: string, origin: Origin, bytes: Bytes): Promise<string> {
     if (this.isLeftAlone(lenderId)) throw new LinepoolError('receipt_unanswered');
-    return this.#options.signer.lease(lenderId, origin, bytes);
+    return await this.#options.signer.lease(lenderId, origin, bytes);
   }
 
   /** @see Leases.isLeftAlone */

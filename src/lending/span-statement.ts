@@ -11,9 +11,9 @@ import { createHash, type Hash, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { LinepoolError } from '../core/errors.ts';
 import { fieldValue, parseContentRange, type RawHeaders, type Validator } from '../core/http.ts';
-import { holds, openJws, signJws } from '../core/jws.ts';
 import type { Span } from '../core/span.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
+import { holds, openJws, signJws } from '../ledger/jws.ts';
 
 const HEADER = '{"alg":"EdDSA","typ":"linepool-span"}';
 /** Longest token that is looked at, in characters. */

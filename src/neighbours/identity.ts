@@ -73,7 +73,7 @@ export async function loadIdentity(stateDir: string): Promise<Identity> {
 export async function rotateIdentity(stateDir: string, wall: Milliseconds): Promise<Identity> {
   const before = await loadIdentity(stateDir);
   const made = await makeIdentity();
-  const statement = signRotation(
+  const statement = await signRotation(
     { from: before.id, to: formerKeyOf(made.publicKey) },
     before.privateKey,
     wall,

@@ -56,7 +56,7 @@ export class RotationDesk {
     if (book.byId(peer.id) !== undefined) return this.#notice;
     const now = clock.now();
     if (!mayTry(this.#tries, from, now)) throw new LinepoolError('pairing_limited');
-    const followed = this.#follow(statements, (id) => book.byId(id));
+    const followed = await this.#follow(statements, (id) => book.byId(id));
     if (followed === undefined || followed.keys.at(-1)?.id !== peer.id) {
       this.#tries = afterFailure(this.#tries, from, now);
       throw new LinepoolError('not_paired');
@@ -85,7 +85,7 @@ export class RotationDesk {
       const text = await exchange.send(PATHS.rotation, this.#notice, signal);
       if (dialled.id === id) return true;
       const { statements } = parseMessage(RotationNotice, text);
-      const followed = this.#follow(statements, (one) => (one === id ? neighbour : undefined));
+      const followed = await this.#follow(statements, (one) => (one === id ? neighbour : undefined));
       if (followed?.keys.at(-1)?.id !== dialled.id) throw new LinepoolError('identity_mismatch');
       if (!mayRekey(this.#rekeys, id, this.#options.clock.now())) throw new LinepoolError('rotation_limited');
       await this.#rekey(id, followed.keys);
@@ -109,7 +109,7 @@ export class RotationDesk {
   #follow(
     statements: readonly string[],
     known: (id: HouseholdId) => Neighbour | undefined,
-  ): Followed | undefined {
+  ): Promise<Followed | undefined> {
     return followRotations(
       statements,
       (id) => {

@@ -45,7 +45,7 @@ test('what is appended comes out again to the byte, tokens of any form included'
   fill(opened, 4);
   const them = household();
   const deal = new Dealings(opened.us, them, 'lender');
-  const token = signLease(
+  const token = await signLease(
     {
       id: leaseId(50),
       borrower: them.id,
@@ -331,7 +331,7 @@ test('a household with a new key goes on with the same chain', async () => {
   const opened = openLedger(dir.path);
   fill(opened, 2);
   const next = household();
-  const statement = signRotation({ from: opened.us.id, to: next }, opened.us.privateKey, ISSUED_AT);
+  const statement = await signRotation({ from: opened.us.id, to: next }, opened.us.privateKey, ISSUED_AT);
   opened.ledger[Symbol.dispose]();
   const again = openLedger(dir.path, { household: { ...next, statements: [statement] } });
   const deal = new Dealings(next, household(), 'lender');

@@ -41,7 +41,7 @@ function setUp(maxTime = 3_600_000) {
     onOver: (account) => over.push(account),
   });
   const borrower = household('borrower');
-  const token = (change: Partial<Lease> = {}, from = borrower): string =>
+  const token = (change: Partial<Lease> = {}, from = borrower): Promise<string> =>
     signLease(
       {
         id: randomBytes(16).toString('base64url'),
@@ -61,58 +61,61 @@ function setUp(maxTime = 3_600_000) {
 const refusedAs = (code: ErrorCode) => (error: unknown) =>
   error instanceof LinepoolError && error.code === code;
 
-test('one lease has one account, over any number of connections', () => {
+test('one lease has one account, over any number of connections', async () => {
   const { book, borrower, token, opened } = setUp();
-  const lease = token();
-  const accounts = [1, 2, 3].map(() => book.open(lease, borrower, ORIGIN));
-  accounts.push(book.open(lease, borrower, ORIGIN));
+  const lease = await token();
+  const accounts = await Promise.all([1, 2, 3].map(() => book.open(lease, borrower, ORIGIN)));
+  accounts.push(await book.open(lease, borrower, ORIGIN));
   assert.equal(new Set(accounts).size, 1);
   assert.equal(opened.length, 1);
   for (const account of accounts) account.carry(300);
   assert.equal(accounts[0]?.bytes, 1_000);
-  assert.throws(() => book.open(lease, borrower, ORIGIN), refusedAs('lease_exhausted'));
+  await assert.rejects(book.open(lease, borrower, ORIGIN), refusedAs('lease_exhausted'));
 });
 
-test('a verified token is still for its own borrower and origin only', () => {
+test('a verified token is still for its own borrower and origin only', async () => {
   const { book, borrower, token } = setUp();
-  const lease = token();
-  book.open(lease, borrower, ORIGIN);
-  assert.throws(() => book.open(lease, household('thief'), ORIGIN), refusedAs('lease_invalid'));
-  assert.throws(() => book.open(lease, { ...borrower, id: 'thief' }, ORIGIN), refusedAs('lease_invalid'));
-  assert.throws(() => book.open(lease, borrower, 'https://other.example:443'), refusedAs('lease_invalid'));
+  const lease = await token();
+  await book.open(lease, borrower, ORIGIN);
+  await assert.rejects(book.open(lease, household('thief'), ORIGIN), refusedAs('lease_invalid'));
+  await assert.rejects(book.open(lease, { ...borrower, id: 'thief' }, ORIGIN), refusedAs('lease_invalid'));
+  await assert.rejects(book.open(lease, borrower, 'https://other.example:443'), refusedAs('lease_invalid'));
 });
 
-test('the same id under another token is refused, for as long as the first is remembered', () => {
+test('the same id under another token is refused, for as long as the first is remembered', async () => {
   const { book, borrower, token, clock } = setUp();
   const id = 'BBBBBBBBBBBBBBBBBBBBBB';
-  const account = book.open(token({ id }), borrower, ORIGIN);
+  const account = await book.open(await token({ id }), borrower, ORIGIN);
   account.carry(1_001);
   for (const change of [{ maxBytes: 999_999 }, { expiresAt: clock.wall() + TIME_MS + 5_000 }]) {
-    assert.throws(() => book.open(token({ id, ...change }), borrower, ORIGIN), refusedAs('lease_invalid'));
+    await assert.rejects(
+      book.open(await token({ id, ...change }), borrower, ORIGIN),
+      refusedAs('lease_invalid'),
+    );
   }
   // Another borrower's ids are its own.
   const second = household('second');
-  assert.ok(book.open(token({ id }, second), second, ORIGIN));
+  assert.ok(await book.open(await token({ id }, second), second, ORIGIN));
 });
 
-test('a used-up lease is remembered until the token itself could not be used', () => {
+test('a used-up lease is remembered until the token itself could not be used', async () => {
   const { book, borrower, token, clock } = setUp();
-  const lease = token();
-  book.open(lease, borrower, ORIGIN).carry(2_000);
+  const lease = await token();
+  (await book.open(lease, borrower, ORIGIN)).carry(2_000);
   for (let shown = 0; shown < 10; shown += 1) {
-    assert.throws(() => book.open(lease, borrower, ORIGIN), refusedAs('lease_exhausted'));
+    await assert.rejects(book.open(lease, borrower, ORIGIN), refusedAs('lease_exhausted'));
     clock.advance((TIME_MS + CLOCK_SKEW_MS) / 10 - 1);
   }
   assert.equal(book.size, 1);
   clock.advance(20);
   assert.equal(book.size, 0);
-  assert.throws(() => book.open(lease, borrower, ORIGIN), refusedAs('lease_expired'));
+  await assert.rejects(book.open(lease, borrower, ORIGIN), refusedAs('lease_expired'));
   assert.equal(clock.pending, 0);
 });
 
-test('time ends a lease by the monotonic clock, whatever the wall clock does meanwhile', () => {
+test('time ends a lease by the monotonic clock, whatever the wall clock does meanwhile', async () => {
   const { book, borrower, token, clock, over } = setUp();
-  const account = book.open(token(), borrower, ORIGIN);
+  const account = await book.open(await token(), borrower, ORIGIN);
   clock.stepWall(-86_400_000);
   clock.advance(TIME_MS + CLOCK_SKEW_MS - 1);
   assert.equal(account.signal.aborted, false);
@@ -121,62 +124,62 @@ test('time ends a lease by the monotonic clock, whatever the wall clock does mea
   assert.deepEqual(over, [account]);
 });
 
-test('leases of one borrower, or all, are ended at once', () => {
+test('leases of one borrower, or all, are ended at once', async () => {
   const { book, borrower, token } = setUp();
   const second = household('second');
-  const lease = token();
-  const first = book.open(lease, borrower, ORIGIN);
-  const other = book.open(token({}, second), second, ORIGIN);
+  const lease = await token();
+  const first = await book.open(lease, borrower, ORIGIN);
+  const other = await book.open(await token({}, second), second, ORIGIN);
   book.end('borrower', 'not_paired');
   assert.equal(first.signal.aborted, true);
   assert.equal(other.signal.aborted, false);
-  assert.throws(() => book.open(lease, borrower, ORIGIN), refusedAs('lease_invalid'));
+  await assert.rejects(book.open(lease, borrower, ORIGIN), refusedAs('lease_invalid'));
   book.end(undefined, 'lending_off');
   assert.equal(other.signal.aborted, true);
 });
 
-test('a borrower can not fill the book', () => {
+test('a borrower can not fill the book', async () => {
   const { book, borrower, token, clock } = setUp();
-  for (let i = 0; i < LEASES_PER_BORROWER; i += 1) book.open(token(), borrower, ORIGIN);
-  assert.throws(() => book.open(token(), borrower, ORIGIN), refusedAs('overloaded'));
+  for (let i = 0; i < LEASES_PER_BORROWER; i += 1) await book.open(await token(), borrower, ORIGIN);
+  await assert.rejects(book.open(await token(), borrower, ORIGIN), refusedAs('overloaded'));
   const second = household('second');
-  assert.ok(book.open(token({}, second), second, ORIGIN));
+  assert.ok(await book.open(await token({}, second), second, ORIGIN));
   clock.advance(TIME_MS + CLOCK_SKEW_MS);
-  assert.ok(book.open(token(), borrower, ORIGIN));
-  const late = token({}, second);
+  assert.ok(await book.open(await token(), borrower, ORIGIN));
+  const late = book.open(await token({}, second), second, ORIGIN);
   book[Symbol.dispose]();
-  assert.throws(() => book.open(late, second, ORIGIN), refusedAs('lending_off'));
+  await assert.rejects(late, refusedAs('lending_off'));
   assert.equal(clock.pending, 0);
 });
 
-test('a lease made out for more bytes than the policy has carries as many as the policy has', () => {
+test('a lease made out for more bytes than the policy has carries as many as the policy has', async () => {
   const { book, borrower, token } = setUp();
-  const lease = token({ maxBytes: 5_000_000 });
-  const account = book.open(lease, borrower, ORIGIN);
+  const lease = await token({ maxBytes: 5_000_000 });
+  const account = await book.open(lease, borrower, ORIGIN);
   assert.equal(account.carry(1_000_000), 1_000_000);
   assert.equal(account.carry(1), 0);
-  assert.throws(() => book.open(lease, borrower, ORIGIN), refusedAs('lease_exhausted'));
-  assert.ok(book.open(token({ maxBytes: 5_000_000 }), borrower, ORIGIN));
+  await assert.rejects(book.open(lease, borrower, ORIGIN), refusedAs('lease_exhausted'));
+  assert.ok(await book.open(await token({ maxBytes: 5_000_000 }), borrower, ORIGIN));
 });
 
-test('a lease made out for a longer time than the policy has ends by the policy, and is remembered', () => {
+test('a lease made out for a longer time than the policy has ends by the policy, and is remembered', async () => {
   const { book, borrower, token, clock } = setUp(1_000);
-  const lease = token();
-  const account = book.open(lease, borrower, ORIGIN);
+  const lease = await token();
+  const account = await book.open(lease, borrower, ORIGIN);
   clock.advance(999);
   assert.equal(account.signal.aborted, false);
   clock.advance(1);
   assert.equal(account.state.kind, 'expired');
-  assert.throws(() => book.open(lease, borrower, ORIGIN), refusedAs('lease_expired'));
-  assert.ok(book.open(token(), borrower, ORIGIN));
+  await assert.rejects(book.open(lease, borrower, ORIGIN), refusedAs('lease_expired'));
+  assert.ok(await book.open(await token(), borrower, ORIGIN));
   clock.advance(TIME_MS + CLOCK_SKEW_MS);
   assert.equal(book.size, 0);
   assert.equal(clock.pending, 0);
 });
 
-test('no lease is for more time than a timer can wait, whatever the policy', () => {
+test('no lease is for more time than a timer can wait, whatever the policy', async () => {
   const { book, borrower, token, clock } = setUp(Number.MAX_SAFE_INTEGER);
-  const long = token({ expiresAt: clock.wall() + LONGEST_LEASE_MS + 1_000 });
-  assert.throws(() => book.open(long, borrower, ORIGIN), refusedAs('lease_invalid'));
+  const long = await token({ expiresAt: clock.wall() + LONGEST_LEASE_MS + 1_000 });
+  await assert.rejects(book.open(long, borrower, ORIGIN), refusedAs('lease_invalid'));
   assert.ok(LONGEST_LEASE_MS + CLOCK_SKEW_MS < 2 ** 31);
 });

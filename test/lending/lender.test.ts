@@ -134,7 +134,7 @@ test('between two real households: tunnel and fetch over the link, and parting e
           path: plain.url('/file/10000000'),
           headers: {
             range: `bytes=${at}-${at + 999_999}`,
-            'linepool-lease': signer.lease(peer.id, http, MIB),
+            'linepool-lease': await signer.lease(peer.id, http, MIB),
           },
           blocking: false,
         });
@@ -148,7 +148,7 @@ test('between two real households: tunnel and fetch over the link, and parting e
   }
 
   const { origin: https } = parseTarget(secure.url('/'));
-  const token = signer.lease(peer.id, https, MIB);
+  const token = await signer.lease(peer.id, https, MIB);
   const tunnel = await borrowing.room.client.tunnel(peer, `127.0.0.1:${secure.port}`, [
     'Linepool-Lease',
     token,

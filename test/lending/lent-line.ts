@@ -141,7 +141,7 @@ async function startBorrower(
     neighbour,
     port,
     sockets,
-    lease: async (origin, change = {}) =>
+    lease: (origin, change = {}) =>
       signLease(
         {
           id: randomBytes(16).toString('base64url'),

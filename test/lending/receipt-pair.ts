@@ -112,8 +112,8 @@ export function receiptPair(step?: number): ReceiptPair {
       office = start();
       return office;
     },
-    open: async (token) => office.book.open(token, borrower, ORIGIN_TEXT),
-    lease: async (change = {}, signedBy = borrower) =>
+    open: (token) => office.book.open(token, borrower, ORIGIN_TEXT),
+    lease: (change = {}, signedBy = borrower) =>
       signLease(
         {
           id: randomBytes(16).toString('base64url'),

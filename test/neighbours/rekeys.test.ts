@@ -45,7 +45,7 @@ test('a neighbour that changes its key again and again is told that it is too of
   await book.add({ ...now.key, addresses: [], name: 'Anna', ours: true });
   const change = async (): Promise<void> => {
     const next = made();
-    const statements = [signRotation({ from: now.key.id, to: next.key }, now.privateKey, 0)];
+    const statements = [await signRotation({ from: now.key.id, to: next.key }, now.privateKey, 0)];
     const peer = { id: next.key.id, publicKey: Buffer.from(next.key.publicKey, 'base64url') };
     await desk.told({ peer, from: '192.0.2.1', binding: Buffer.alloc(0) }, { statements });
     now = next;

@@ -159,7 +159,7 @@ test('somebody who has read the document alone pairs, hears what is offered, sig
     .map((part) => Buffer.from(part).toString('base64url'))
     .join('.');
   const token = `${signed}.${sign(null, Buffer.from(signed), privateKey).toString('base64url')}`;
-  const lease = readLease(token, {
+  const lease = await readLease(token, {
     publicKey,
     borrower: neighbour.id,
     lender: barn.room.id,

@@ -65,7 +65,7 @@ export class SilentBorrower implements AsyncDisposable {
       clock: systemClock,
       maxBytes: bytes,
     });
-    const token = signer.lease(this.lenderId, parseTarget(url).origin, bytes);
+    const token = await signer.lease(this.lenderId, parseTarget(url).origin, bytes);
     const lease = signer.leaseOf(token);
     if (lease === undefined) throw new Error('it has just been signed');
     return { token, lease };

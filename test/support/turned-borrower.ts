@@ -46,7 +46,7 @@ export async function turned(
   });
   /** An origin has one lease. */
   const leases = new Map<string, Promise<string>>();
-  const sign = async (origin: string, change: Partial<Lease> = {}): Promise<string> =>
+  const sign = (origin: string, change: Partial<Lease> = {}): Promise<string> =>
     signLease(
       {
         id: randomBytes(16).toString('base64url'),

@@ -1,6 +1,6 @@
 /**
  * Compact JWS (RFC 7515 section 3.1) taken apart and checked, for the one algorithm that linepool signs with: EdDSA over Ed25519
- * (RFC 8037). Leases, receipts, statements of spans and of new keys are such tokens. No clock and no I/O.
+ * (RFC 8037). For what is checked by the hundred thousand or must be checked at once; the link's tokens are read with jose.
  * The caller compares the header's text with the one it expects: no other algorithm or member is ever looked for here.
  */
 import { type KeyObject, sign, verify } from 'node:crypto';
