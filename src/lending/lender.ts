@@ -33,6 +33,7 @@ import { LeaseOffice, type LeaseOfficeOptions } from './lease-office.ts';
 import type { LenderStatus } from './lender-status.ts';
 import { type Lent, NOTHING_LENT } from './lent.ts';
 import { offerOf } from './offer.ts';
+import { OriginBound } from './origin-bound.ts';
 import { lenderPermit, type PermitOptions } from './permit.ts';
 import type { Directions } from './policy.ts';
 import { RefusalReport } from './refusal-report.ts';
@@ -119,6 +120,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
       originSilence: options.originSilence ?? ORIGIN_SILENCE_MS,
       transferIdle: options.transferIdle ?? TRANSFER_IDLE_MS,
       leases: this.#leases,
+      origins: new OriginBound(),
       clock,
       onRefused: (borrower, error) => this.#report(borrower, error),
     };

@@ -46,6 +46,12 @@ interface OriginLine {
   socket: Socket | undefined;
 }
 
+/** Nothing runs on it: others may have a connection to that origin. */
+function left(line: OriginLine): void {
+  line.entered?.[Symbol.dispose]();
+  line.entered = undefined;
+}
+
 export class FetchConnection implements Carried, ExchangeHost {
   readonly #relay: RelayOptions;
   readonly #borrower: Borrower;
@@ -167,9 +173,7 @@ export class FetchConnection implements Carried, ExchangeHost {
       line.exchanges.add(exchange);
       exchange.response.once('close', () => {
         line.exchanges.delete(exchange);
-        if (line.exchanges.size > 0) return;
-        line.entered?.[Symbol.dispose]();
-        line.entered = undefined;
+        if (line.exchanges.size === 0) left(line);
       });
       this.#contacted(line);
       line.client.dispatch(
@@ -200,7 +204,12 @@ export class FetchConnection implements Carried, ExchangeHost {
     const known = this.#lines.get(key);
     if (known !== undefined) return known;
     if (this.#lines.size >= ORIGINS_PER_CONNECTION) this.#makeRoom();
-    const line: OriginLine = { client: this.#client(key), exchanges: new Set(), entered: undefined, socket: undefined };
+    const line: OriginLine = {
+      client: this.#client(key),
+      exchanges: new Set(),
+      entered: undefined,
+      socket: undefined,
+    };
     this.#lines.set(key, line);
     return line;
   }
@@ -258,6 +267,7 @@ export class FetchConnection implements Carried, ExchangeHost {
     const line = this.#lines.get(key);
     this.#lines.delete(key);
     if (line === undefined) return;
+    left(line);
     line.socket?.resetAndDestroy();
     line.client.destroy(reason).catch(() => undefined);
   }
