@@ -42,6 +42,8 @@ export const MOST_ASKS_EACH = 32;
 const UNPROVEN_ASKS = 1;
 /** A request that brings so much before it breaks was worth it. */
 const WORTH_BYTES: Bytes = 16_384;
+/** A path that has brought so much of one ask brings ranges: for that, a response that runs already may be given up. */
+const RELIABLE_BYTES: Bytes = 32_768;
 const SCHEMES: Readonly<Record<PlanSettings['scheme'], Scheme>> = {
   adaptive,
   fixed,
@@ -228,7 +230,7 @@ function progressed(state: PlanState, id: PathId, ask: AskId, at: Bytes, now: Mi
     flow = flowing(flow, now);
   } else flow = observed(flow, now, at - before.at, answerDue(state, path));
   const asks = path.asks.map((one) => (one.id === ask ? { ...one, at: Math.min(at, one.end) } : one));
-  const reliable = path.reliable || at - before.start >= state.settings.leastBytes;
+  const reliable = path.reliable || at - before.start >= RELIABLE_BYTES;
   const opened = path.opened + at - before.at;
   return withPath(state, { ...path, asks, flow, latencyMs, latencyKnown, heardAt: now, reliable, opened });
 }

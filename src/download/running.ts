@@ -30,7 +30,7 @@ import { idle, rate } from './throughput.ts';
  * How long the running response is left alone before others take over, its own path among them: giving it up costs a round
  * trip of its line, and a connection that has to open up again. This part of the window holds what the others bring meanwhile.
  */
-const CARVE_WINDOW_PART = 0.45;
+const CARVE_WINDOW_PART = 0.6;
 /** A file is small when its end is in sight, and the others' share of it takes no more of the window than this. */
 const MEETS_WINDOW_PART = 0.95;
 /** What the running response claims at a time where nobody else was asked. */
@@ -67,7 +67,8 @@ export function run(before: PlanState, commands: PlanCommand[]): PlanState {
   for (const path of state.paths) {
     for (const ask of path.asks) {
       if (ask.end > running.at || ask.spare) continue;
-      if (!path.proven) {
+      // The own path has to show that it brings ranges: what it was asked for first comes to its end, though it comes twice.
+      if (!path.proven || (path.id === own.id && !own.reliable)) {
         state = spared(state, pathOf(state, path.id) ?? path, ask);
         continue;
       }

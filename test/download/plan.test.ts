@@ -7,8 +7,10 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { span, union } from '../../src/core/span.ts';
 import { MIB } from '../../src/core/units.ts';
+import { startPlan, step } from '../../src/download/plan.ts';
+import type { PlanCommand, PlanEvent } from '../../src/download/plan-state.ts';
 import { LEAST_WINDOW_BYTES } from '../../src/download/window.ts';
-import { type Outcome, type SimPath, simulate, type World } from './simulation.ts';
+import { type Outcome, SETTINGS, type SimPath, simulate, type World } from './simulation.ts';
 
 const MB = 1e6;
 const WINDOW = 8 * MIB;
@@ -230,6 +232,46 @@ describe('the response that is running', () => {
     const later = expectComplete(run({ ...world, paths: joining }), 100 * MB);
     assert.ok(later.ms <= atOnce.ms + 60, `${later.ms - atOnce.ms} ms later`);
     assert.ok(later.twice <= 200_000, `${later.twice} bytes twice`);
+  });
+
+  it('lets its own path show that it brings ranges, though it has passed what that was asked for', () => {
+    const whole = span(0, 100 * MB);
+    const running = { path: 'own', rate: own.rate(0), latencyMs: 25 };
+    let now = 1_000;
+    let state = startPlan({ settings: SETTINGS, whole, horizon: WINDOW, running }, now);
+    const told: PlanCommand[] = [];
+    const tell = (event: PlanEvent): void => {
+      now += 5;
+      const next = step(state, event, now);
+      state = next.state;
+      told.push(...next.commands);
+    };
+    const others = ['n1', 'n2', 'n3'].map((path) => ({ path, rate: own.rate(0), latencyMs: 25 }));
+    tell({ kind: 'ran', at: 10_000 });
+    tell({ kind: 'joined', paths: others });
+    for (const { path } of others) tell({ kind: 'proven', path });
+    for (const { id, path, start } of state.paths.flatMap(({ id: on, asks }) =>
+      asks.map((ask) => ({ ...ask, path: on })),
+    ))
+      tell({ kind: 'progress', path, id, at: start + 1_000 });
+    const askOfOwn = () => state.paths.find(({ id }) => id === 'own')?.asks[0];
+    for (let at = 20_000; askOfOwn() === undefined && at < 4 * MB; at += 30_000) {
+      tell({ kind: 'ran', at });
+      tell({ kind: 'tick' });
+    }
+    const ask = askOfOwn();
+    assert.ok(ask !== undefined, 'the own path was asked');
+    tell({ kind: 'proven', path: 'own' });
+    tell({ kind: 'progress', path: 'own', id: ask.id, at: ask.start + 5_000 });
+    tell({ kind: 'ran', at: ask.end + 100_000 });
+    assert.ok(!told.some(({ kind }) => kind === 'stop_running'), 'it has shown little yet');
+    assert.ok(!told.some((one) => one.kind === 'stop' && one.path === 'own' && one.id === ask.id));
+    tell({ kind: 'progress', path: 'own', id: ask.id, at: ask.start + 40_000 });
+    for (let at = ask.end + 110_000; state.running !== undefined && at < 8 * MB; at += 30_000) {
+      tell({ kind: 'ran', at });
+      tell({ kind: 'moved', delivered: at, horizon: at + WINDOW });
+    }
+    assert.ok(told.some(({ kind }) => kind === 'stop_running'));
   });
 
   it('is all there is of a line without ranges: it runs to the end and the others are stopped', () => {
