@@ -8,6 +8,7 @@ import { LEASES_PER_BORROWER, LONGEST_LEASE_MS } from '../src/lending/lease-book
 import { RECEIPT_WAIT_MS } from '../src/lending/lease-receipts.ts';
 import { LEASE_MAX_BYTES, LEASE_MIN_BYTES, LEASE_TIME_MS } from '../src/lending/lease-signer.ts';
 import { BORROWER_CONNECTIONS_MIN } from '../src/lending/lender.ts';
+import { LENT_ORIGIN_BORROWER_CONNECTIONS, LENT_ORIGIN_CONNECTIONS } from '../src/lending/origin-bound.ts';
 import { REST_MS, SIGN_EVERY, WORD_MS } from '../src/lending/owed.ts';
 import { LAST_RECEIPT_MS } from '../src/lending/receipt-desk.ts';
 import { ANSWER_MS, DISPUTE_BYTES, LEFT_ALONE_MS, RETRY_MS } from '../src/lending/receipt-writer.ts';
@@ -131,6 +132,8 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['ports (`lend.ports`; 80 for fetches only, 443 for tunnels only)', lend.ports.join(', ')],
   ['connections of all borrowers (`lend.max_connections`)', `${lend.max_connections}`],
   ['of one borrower', `half of them, at least ${BORROWER_CONNECTIONS_MIN}`],
+  ['connections of all borrowers to one origin', `${LENT_ORIGIN_CONNECTIONS}`],
+  ['of one borrower to one origin', `${LENT_ORIGIN_BORROWER_CONNECTIONS}`],
   ['requests that wait on a connection', `${OUTSTANDING_MAX}`],
   ['origins of a connection at once', `${ORIGINS_PER_CONNECTION}`],
   ['names of all borrowers that are looked up at once', `${AT_ONCE}`],
