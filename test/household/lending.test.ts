@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ControlClient } from '../../src/control/client.ts';
 import type { Lending } from '../../src/control/schema.ts';
@@ -127,6 +128,15 @@ describe('lending is changed live', { concurrency: false }, () => {
 
   test('what was set, and what was used, is known after a kill', async () => {
     const before = await lender.runJson<Lending>('lend', 'set', 'rate', '4 Mbit/s');
+    // A kill may lose what came in the seconds before the last save; here that is over.
+    await until('all of it is saved', () => {
+      const file = join(lender.stateDir, 'lend-usage.json');
+      const { months } = JSON.parse(readFileSync(file, 'utf8')) as {
+        months: Record<string, { all: number }>;
+      };
+      const saved = Object.values(months).reduce((sum, { all }) => sum + all, 0);
+      return Promise.resolve(saved === before.usage.monthBytes);
+    });
     await lender.kill();
     await lender.restart();
     const after = await lender.runJson<Lending>('lend', 'show');
