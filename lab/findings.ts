@@ -41,6 +41,10 @@ const FINDINGS: Readonly<Record<string, string>> = {
   'lossy aheadOfMptcp': LOSSES,
   'lte efficiency':
     'Likely, and not followed to its end: rates that change by up to ten times in a second are known some tenths of a second late, so what a line was asked for while it was fast is late when it has become slow, and fills the window meanwhile',
+  'lossy twicePart':
+    'Spans that wait for a packet that is sent again are asked of another line when that would bring them sooner, and come twice then',
+  'falling efficiency':
+    'Tests ran on the same two processors beside these rounds; they are to be measured again',
   'fast efficiency': TWO_CORES,
   'fast aheadOfMptcp': TWO_CORES,
   'equal-6 efficiency': TWO_CORES,
