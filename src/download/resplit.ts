@@ -77,6 +77,8 @@ function takeOfRunning(
 ): PlanState {
   const { running } = state;
   if (running?.path !== victim.id || running.carvedAt === undefined) return state;
+  // What it claims it may bring beyond the horizon, held by its own connection; nobody else may.
+  if (running.carvedAt > state.horizon) return state;
   const bytes = worthTaking(state, thief, victim, running.carvedAt - running.at);
   if (bytes === undefined) return state;
   const taken = span(running.carvedAt - bytes, running.carvedAt);

@@ -421,6 +421,34 @@ describe('any world', () => {
     assert.ok(simulate({ paths, size: 1_301_949, window: WINDOW }).complete);
   });
 
+  it('in which the running response claims more than the horizon is not re-split beyond that', () => {
+    const stalling = (rate: number, from: number, ms: number) => (now: number) =>
+      now >= from && now < from + ms ? 0 : rate;
+    const renew = { next: 'renew', afterBytes: 20_000 } as const;
+    const own = { ...line('own', 7_007_180.954656182, 432), rate: stalling(2_331_168.498558416, 57, 1_737) };
+    const paths: SimPath[] = [
+      { ...own, failing: renew },
+      {
+        ...line('n1', 283_540.2582345836, 467, { failing: renew, joinsAt: 899, leavesAt: 2_550 }),
+        rate: stalling(350_826.32096099295, 1_976, 1_466),
+      },
+      {
+        ...line('n2', 407_928.87506271165, 292, { failing: { next: 'out', afterBytes: 1 }, joinsAt: 747 }),
+        rate: stalling(316_197.909339641, 799, 1_341),
+      },
+      {
+        ...line('n3', 2_373_919.3691968503, 5, { joinsAt: 473, leavesAt: 69 }),
+        rate: stalling(10_136_395.693614734, 2_597, 1_212),
+      },
+      {
+        ...line('n4', 477_731.85918942036, 421, { joinsAt: 2_609, leavesAt: 192 }),
+        rate: () => 11_347_917.928642167,
+      },
+    ];
+    const world = { paths, size: 1_798_468, window: 131_072, clientRate: 1_694_903.7326022375 };
+    assert.ok(simulate({ ...world, responseFirst: true, limitMs: 1_500_000 }).complete);
+  });
+
   it('is completed, or given up only when no path is left', () => {
     fc.assert(fc.property(anyWorld, check), { numRuns: Number(process.env['PLAN_WORLDS'] ?? 150) });
   });
