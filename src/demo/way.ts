@@ -6,6 +6,7 @@
  * Used by demo/line.ts. This file must never set a timer or read time: it is told both.
  */
 import type { Socket } from 'node:net';
+import { reset } from '../core/reset.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { Flow } from './shaper.ts';
 
@@ -138,7 +139,7 @@ export class Way implements Flow {
       if (count === 0) sink.cork();
       count += 1;
       if (what === 'end') sink.end();
-      else if (what === 'reset') sink.resetAndDestroy();
+      else if (what === 'reset') reset(sink);
       else {
         bytes += what.length;
         // What comes for a connection that has gone is lost, as on a real line.

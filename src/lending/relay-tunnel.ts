@@ -12,6 +12,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
+import { reset } from '../core/reset.ts';
 import { type Authority, parseAuthority } from '../core/target.ts';
 import type { Bytes } from '../core/units.ts';
 import { refuseConnect } from '../neighbours/refusal.ts';
@@ -71,7 +72,7 @@ export class Tunnel implements Carried {
     this.#relay.onRefused(this.#borrower, error);
     if (state.kind === 'open') {
       // A reset, not an end: the origin stops sending at once, and the borrower sees that something is missing.
-      state.origin.resetAndDestroy();
+      reset(state.origin);
       this.#socket.destroy();
     } else {
       refuseConnect(this.#socket, error);
@@ -91,13 +92,13 @@ export class Tunnel implements Carried {
     origin.on('error', (error) => this.cut(asLinepoolError(error)));
     origin.once('close', () => this.#closed(origin));
     if (this.#state.kind !== 'opening') {
-      origin.resetAndDestroy();
+      reset(origin);
       return;
     }
     try {
       this.#relay.leases.contacted(account, origin);
     } catch (error) {
-      origin.resetAndDestroy();
+      reset(origin);
       throw error;
     }
     const idle = this.#stack.use(

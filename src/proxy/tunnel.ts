@@ -8,6 +8,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
+import { reset } from '../core/reset.ts';
 import { type Authority, formatAuthority, parseAuthority } from '../core/target.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { type DialOptions, dial } from '../paths/dial.ts';
@@ -72,6 +73,6 @@ function endWith(one: Socket, other: Socket): void {
     broken = true;
   });
   one.on('close', () => {
-    if (broken || !one.readableEnded || !one.writableFinished) other.resetAndDestroy();
+    if (broken || !one.readableEnded || !one.writableFinished) reset(other);
   });
 }
