@@ -27,6 +27,7 @@ import {
 } from './config-values.ts';
 import { LinepoolError } from './core/errors.ts';
 import { HOURS_EXAMPLE } from './core/hours.ts';
+import { PRIVATE_NETWORKS } from './core/private-networks.ts';
 import { TRUST_LEVELS } from './core/trust.ts';
 
 /** Longer than any lease lives: none is removed that may still be used. */
@@ -57,16 +58,7 @@ const SECTIONS = {
     ),
     clients: key(
       z.array(network).max(64),
-      [
-        '127.0.0.0/8',
-        '::1/128',
-        '10.0.0.0/8',
-        '172.16.0.0/12',
-        '192.168.0.0/16',
-        '169.254.0.0/16',
-        'fc00::/7',
-        'fe80::/10',
-      ],
+      ['127.0.0.0/8', '::1/128', ...PRIVATE_NETWORKS],
       'Who may use it. Everybody else is refused; so is who is in a network of link.listen, unless that very network is named here.',
     ),
     max_connections: key(z.int().min(1), 1024, 'Client connections at once; more are refused.'),

@@ -32,7 +32,7 @@ export type SpanOver =
   | { readonly kind: 'stopped' };
 
 const BROKEN: SpanOver = { kind: 'broken' };
-const STOPPED: SpanOver = { kind: 'stopped' };
+export const STOPPED: SpanOver = { kind: 'stopped' };
 
 export interface LaneListener {
   proven(path: PathId): void;

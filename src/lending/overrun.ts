@@ -31,8 +31,8 @@ export interface Overrun {
   readonly bytes: Bytes;
   /** Was lent in the step before. */
   readonly lent: BytesPerSecond;
-  /** When that fell by much, until what comes has followed. */
-  readonly fellAt: Milliseconds | undefined;
+  /** That was much less than in the one before it. */
+  readonly fell: boolean;
   /** What is lent fell, and what comes does not: slower reading is not enough, what runs is to be cut now. */
   readonly cut: boolean;
 }
@@ -41,7 +41,7 @@ export const NO_OVERRUN: Overrun = {
   at: Number.NEGATIVE_INFINITY,
   bytes: 0,
   lent: 0,
-  fellAt: undefined,
+  fell: false,
   cut: false,
 };
 
@@ -57,19 +57,13 @@ export function overrunStep(
   const bytes = before.bytes + ((came - lent) * elapsed) / 1000;
   // The time before a transfer began earns nothing.
   const least = before.lent > 0 ? (-lent * CREDIT_MS) / 1000 : 0;
-  const follows = came <= lent * FOLLOWS;
-  const fellAt =
-    lent < before.lent * FALLS
-      ? at
-      : follows || at - (before.fellAt ?? at) > FOLLOW_MS
-        ? undefined
-        : before.fellAt;
-  const cut = before.fellAt !== undefined && fellAt === before.fellAt && !follows;
+  const fell = lent < before.lent * FALLS;
+  const cut = before.fell && !fell && came > lent * FOLLOWS && at - before.at <= FOLLOW_MS;
   return {
     at,
     bytes: Math.min(Math.max(least, bytes), (lent * REMEMBERED_MS) / 1000),
     lent,
-    fellAt: cut ? undefined : fellAt,
+    fell,
     cut,
   };
 }

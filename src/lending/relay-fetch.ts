@@ -14,6 +14,7 @@ import { Client } from 'undici';
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { fieldValue, type RawHeaders } from '../core/http.ts';
+import { reset } from '../core/reset.ts';
 import { formatOrigin, type Origin } from '../core/target.ts';
 import type { Bytes } from '../core/units.ts';
 import { connector } from '../paths/dial.ts';
@@ -132,7 +133,7 @@ export class FetchConnection implements Carried, ExchangeHost {
 
   reset(exchange: FetchExchange): void {
     for (const { exchanges, socket } of this.#lines.values()) {
-      if (exchanges.has(exchange)) socket?.resetAndDestroy();
+      if (socket !== undefined && exchanges.has(exchange)) reset(socket);
     }
   }
 
@@ -268,7 +269,7 @@ export class FetchConnection implements Carried, ExchangeHost {
     this.#lines.delete(key);
     if (line === undefined) return;
     left(line);
-    line.socket?.resetAndDestroy();
+    if (line.socket !== undefined) reset(line.socket);
     line.client.destroy(reason).catch(() => undefined);
   }
 }

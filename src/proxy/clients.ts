@@ -3,19 +3,13 @@
  */
 import ipaddr from 'ipaddr.js';
 import { LinepoolError } from '../core/errors.ts';
+import { PRIVATE_NETWORKS } from '../core/private-networks.ts';
 import type { LinkNetworkOf } from './link-side.ts';
 
 type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
 /** All that is private: it says nothing about one network, though a network of the link may be as wide. */
-const WHOLE_RANGES: ReadonlySet<string> = new Set([
-  '10.0.0.0/8',
-  '172.16.0.0/12',
-  '192.168.0.0/16',
-  '169.254.0.0/16',
-  'fc00::/7',
-  'fe80::/10',
-]);
+const WHOLE_RANGES: ReadonlySet<string> = new Set(PRIVATE_NETWORKS);
 
 /**
  * A test for addresses as sockets give them: IPv4-mapped IPv6 addresses count as IPv4, zone ids are left aside. In a network of

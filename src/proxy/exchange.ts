@@ -16,6 +16,7 @@ import type { Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import { fromWire } from '../core/http.ts';
+import { reset } from '../core/reset.ts';
 import { type Bytes, KIB, type Milliseconds } from '../core/units.ts';
 import type { Permit } from '../paths/dial.ts';
 import { refuse, type Voice } from './refusal.ts';
@@ -131,7 +132,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     if (!this.#flowing) this.response.flushHeaders();
     // What ends with the connection looks whole after an orderly close, so only a reset says that it is not.
-    if (this.#ending === 'close') socket.resetAndDestroy();
+    if (this.#ending === 'close') reset(socket);
     else socket.destroySoon();
   }
 

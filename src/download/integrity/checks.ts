@@ -16,7 +16,7 @@ import { type Bytes, MIB, type Milliseconds } from '../../core/units.ts';
 import { type SpanStatement, validatorHash } from '../../lending/span-statement.ts';
 import type { Caught } from '../../neighbours/trust.ts';
 import type { PathId } from '../../paths/path.ts';
-import type { SpanOver } from '../lanes.ts';
+import { type SpanOver, STOPPED } from '../lanes.ts';
 import type { AskId } from '../plan-state.ts';
 import type { OwnProbe } from './own-probe.ts';
 import type { Random } from './samples.ts';
@@ -346,8 +346,6 @@ export class Checks implements Disposable {
     if (this.isSettled) this.#listener.settled();
   }
 }
-
-const STOPPED: SpanOver = { kind: 'stopped' };
 
 function counted(times: Map<PathId, number>, path: PathId): number {
   const next = (times.get(path) ?? 0) + 1;
