@@ -286,6 +286,11 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
   const budget = new WindowBudget({ capBytes: config.pool.window, eachBytes: config.pool.download_window });
   const register = new Register();
   const health = new Health(clock);
+  owned.use(
+    neighbourhood.presence.onChange((id, came) => {
+      if (came) health.reached(id);
+    }),
+  );
   const seats = new OriginSeats({
     origin: config.pool.origin_connections,
     line: config.pool.origin_line_connections,

@@ -29,6 +29,8 @@ export interface Owed {
   signed: Bytes;
   /** Our signature under `signed`. */
   receipt: string | undefined;
+  /** What was signed last, whether or not it was answered. */
+  sent: { readonly total: Bytes; readonly last: boolean; readonly receipt: string } | undefined;
   transfers: number;
   /** When the last transfer ended, or the first began. */
   restedAt: Milliseconds;
@@ -48,6 +50,7 @@ export const owedAtStart = (lease: Lease, token: string, now: Milliseconds): Owe
   upPassed: 0,
   signed: 0,
   receipt: undefined,
+  sent: undefined,
   transfers: 0,
   restedAt: now,
   toldAt: now,

@@ -65,8 +65,8 @@ interface Lender {
   readonly owed: Map<string, Owed>;
   /** A receipt is on its way. */
   sending: boolean;
-  /** Since when it has not answered. */
-  failingSince: Milliseconds | undefined;
+  /** Since when it has not answered, and when it is asked again. */
+  failing: { readonly since: Milliseconds; readonly retryAt: Milliseconds } | undefined;
   leftAloneUntil: Milliseconds;
   signed: Bytes;
   /** Came since somebody looked what is due. */
@@ -127,7 +127,7 @@ export class ReceiptWriter implements Leases, Disposable {
         signer.used(token, bytes);
         lender.came += bytes;
         // Not at each piece, of which there are thousands.
-        if (lender.came >= LOOK_EVERY && lender.failingSince === undefined) this.#look(lender);
+        if (lender.came >= LOOK_EVERY && lender.failing === undefined) this.#look(lender);
       },
       up: (bytes) => {
         owed.up += bytes;
@@ -161,7 +161,7 @@ export class ReceiptWriter implements Leases, Disposable {
         id,
         owed: new Map(),
         sending: false,
-        failingSince: undefined,
+        failing: undefined,
         leftAloneUntil: 0,
         signed: 0,
         came: 0,
@@ -212,17 +212,9 @@ export class ReceiptWriter implements Leases, Disposable {
     const now = clock.now();
     const due = dueOf(lender.owed.values(), now);
     if (due.kind === 'nothing') return;
-    const retryAt = lender.failingSince === undefined ? now : now + RETRY_MS;
-    const at = Math.max(retryAt, due.kind === 'wait' ? due.until : now);
+    const at = Math.max(lender.failing?.retryAt ?? now, due.kind === 'wait' ? due.until : now);
     if (due.kind === 'sign' && at <= now) void this.#send(lender, due.owed);
-    else lender.timer = clock.after(at - now, () => this.#again(lender));
-  }
-
-  #again(lender: Lender): void {
-    lender.timer = undefined;
-    const due = dueOf(lender.owed.values(), this.#options.clock.now());
-    if (due.kind === 'sign') void this.#send(lender, due.owed);
-    else this.#look(lender);
+    else lender.timer = clock.after(at - now, () => this.#look(lender));
   }
 
   /** Never rejects. */
@@ -252,14 +244,17 @@ export class ReceiptWriter implements Leases, Disposable {
     }
   }
 
-  /** The last one once more when nothing came since, so that it is one receipt however often it is sent. */
+  /** The one before once more when nothing came since, so that it is one receipt however often it is sent. */
   #receipt(owed: Owed, total: Bytes): string {
-    const { lease, over, transfers } = owed;
+    const { lease, over, transfers, sent } = owed;
     const last = over && transfers === 0;
-    if (owed.receipt !== undefined && total === owed.signed && !last) return owed.receipt;
+    if (sent?.total === total && sent.last === last) return sent.receipt;
     const { borrower, lender, id } = lease;
     const issuedAt = this.#options.clock.wall();
-    return signReceipt({ borrower, lender, lease: id, total, issuedAt, last }, this.#options.privateKey);
+    const { privateKey } = this.#options;
+    const receipt = signReceipt({ borrower, lender, lease: id, total, issuedAt, last }, privateKey);
+    owed.sent = { total, last, receipt };
+    return receipt;
   }
 
   /** @throws LinepoolError `receipt_unanswered`, `receipt_disputed` */
@@ -287,7 +282,7 @@ export class ReceiptWriter implements Leases, Disposable {
       owed.signed = total;
       owed.receipt = receipt;
     }
-    lender.failingSince = undefined;
+    lender.failing = undefined;
     lender.leftAloneUntil = 0;
     owed.upPassed = Math.max(owed.upPassed, answer.carriedUpBytes);
     const ahead = answer.carriedBytes - owed.down - owed.up;
@@ -314,15 +309,16 @@ export class ReceiptWriter implements Leases, Disposable {
       if (wrong) lender.leftAloneUntil = now + LEFT_ALONE_MS;
       return;
     }
-    lender.failingSince ??= now;
-    if (now - lender.failingSince < ANSWER_MS) return;
+    const since = lender.failing?.since ?? now;
+    lender.failing = { since, retryAt: now + RETRY_MS };
+    if (now - since < ANSWER_MS) return;
     if (unsigned(owed) > 0) {
       // What we have signed, for the record; the lender has not answered.
       this.#enter(owed, receipt, null);
     }
     lender.owed.delete(owed.token);
     this.#options.signer.spoiled(owed.token);
-    if (lender.owed.size === 0) lender.failingSince = undefined;
+    if (lender.owed.size === 0) lender.failing = undefined;
     if (!this.#options.isUp(lender.id)) return;
     lender.leftAloneUntil = now + LEFT_ALONE_MS;
     this.#report(owed, new LinepoolError('receipt_unanswered', `(${error.code})`));

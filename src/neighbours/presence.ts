@@ -73,10 +73,13 @@ interface Watched {
 const JITTER_STEPS = 1 << 20;
 const jitter = (): number => randomInt(JITTER_STEPS) / JITTER_STEPS;
 
+/** `came`: it was away until now. */
+export type PresenceListener = (id: HouseholdId, came: boolean) => void;
+
 export class Presence implements Disposable {
   readonly #options: PresenceOptions;
   readonly #watched = new Map<HouseholdId, Watched>();
-  readonly #listeners = new Set<(id: HouseholdId) => void>();
+  readonly #listeners = new Set<PresenceListener>();
   readonly #bookListener: Disposable;
 
   constructor(options: PresenceOptions) {
@@ -122,7 +125,7 @@ export class Presence implements Disposable {
   }
 
   /** Called when a neighbour comes, goes, or offers something else, until the result is disposed of. */
-  onChange(listener: (id: HouseholdId) => void): Disposable {
+  onChange(listener: PresenceListener): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) };
   }
@@ -228,7 +231,7 @@ export class Presence implements Disposable {
       }
       if (before.kind === 'up') watched.since = this.#options.clock.wall();
     }
-    if (after.kind === 'up' || before.kind === 'up') this.#tell(id);
+    if (after.kind === 'up' || before.kind === 'up') this.#tell(id, after.kind === 'up');
   }
 
   #reportOffer(id: HouseholdId, before: PresenceState, after: PresenceState): void {
@@ -259,7 +262,7 @@ export class Presence implements Disposable {
     });
   }
 
-  #tell(id: HouseholdId): void {
-    for (const listener of this.#listeners) listener(id);
+  #tell(id: HouseholdId, came = false): void {
+    for (const listener of this.#listeners) listener(id, came);
   }
 }

@@ -15,6 +15,7 @@ import {
   leftOut,
   leftOutFor,
   type Roster,
+  reached,
   without,
   wordsFor,
 } from './roster.ts';
@@ -52,6 +53,11 @@ export class Health {
   /** Leaves the path out for the origin; longer when it is not the first time. */
   leaveOut(path: PathId, origin: Origin, code: ErrorCode, forMs: Milliseconds, detail = ''): void {
     this.#roster = leaveOut(this.#roster, { path, code, forMs, detail }, origin, this.#clock.now());
+  }
+
+  /** The neighbour answers again: it is used at once where it was left out because it did not. */
+  reached(path: PathId): void {
+    this.#roster = reached(this.#roster, path);
   }
 
   /** Those that are left out now, newest first; times in milliseconds since 1970. */

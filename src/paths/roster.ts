@@ -142,6 +142,10 @@ export function isWide(roster: Roster, paths: Iterable<PathId>, origin: Origin, 
 export const leftOut = (roster: Roster, now: Milliseconds): readonly Entry[] =>
   [...roster.values()].filter(({ until }) => until > now).reverse();
 
+/** The neighbour answers again: that it could not be reached says no more of it. */
+export const reached = (roster: Roster, path: PathId): Roster =>
+  new Map([...roster].filter(([, entry]) => entry.path !== path || entry.code !== 'neighbour_unreachable'));
+
 /** Without what is remembered of origins that `matches`. */
 export const without = (roster: Roster, matches: (origin: string) => boolean): Roster =>
   new Map([...roster].filter(([, { origin }]) => !matches(origin)));

@@ -364,6 +364,33 @@ test('a lender that is there and does not sign is left alone for a while', async
   assert.equal(pair.writer.isLeftAlone(pair.lender.id), false);
 });
 
+test('a receipt that was not answered is sent again however much is under way, and is the same one if nothing came', async () => {
+  const pair = receiptPair();
+  const { carry, token } = await underWay(pair);
+  const lost = pair.answer;
+  pair.answer = async (message) => {
+    await lost(message);
+    throw new LinepoolError('connection_lost');
+  };
+  carry(SIGN_EVERY);
+  await pair.advance(0);
+  assert.equal(pair.posted.length, 1);
+  pair.answer = lost;
+  // Spans that begin and end all the while, each of which is a reason to look what is due.
+  for (let ms = 0; ms < RETRY_MS; ms += 50) {
+    pair.writer.carrying(token)[Symbol.dispose]();
+    await pair.advance(50);
+  }
+  assert.equal(pair.posted.length, 2);
+  assert.equal(pair.posted[1]?.receipt, pair.posted[0]?.receipt);
+  assert.deepEqual(totals(pair, 'borrowed'), [SIGN_EVERY]);
+  pair.clock.advance(2_000);
+  carry(SIGN_EVERY);
+  await pair.advance(0);
+  assert.deepEqual(totals(pair, 'borrowed'), [SIGN_EVERY, 2 * SIGN_EVERY]);
+  assert.deepEqual(totals(pair, 'lent'), [SIGN_EVERY, 2 * SIGN_EVERY]);
+});
+
 test('a lender that is away is not at fault', async () => {
   const pair = receiptPair();
   const { carry, token } = await underWay(pair);

@@ -123,6 +123,17 @@ describe('health', () => {
     assert.equal(health.refusal(B, lines), undefined);
   });
 
+  it('uses a neighbour that answers again at once, but for what else it was left out for', () => {
+    const health = new Health(new FakeClock());
+    health.leaveOut('n1', A, 'neighbour_unreachable', 5_000);
+    health.leaveOut('n1', B, 'span_range', 5_000);
+    health.leaveOut('n2', A, 'neighbour_unreachable', 5_000);
+    health.reached('n1');
+    assert.equal(health.leftOutFor('n1', A), undefined);
+    assert.equal(health.leftOutFor('n1', B), 'span_range');
+    assert.equal(health.leftOutFor('n2', A), 'neighbour_unreachable');
+  });
+
   it('shows what is left out, and forgets when it is told to', () => {
     const clock = new FakeClock();
     const health = new Health(clock);
