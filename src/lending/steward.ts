@@ -302,7 +302,9 @@ export class Steward implements AsyncDisposable {
       delay === undefined || delay.factor >= 1 ? rate : delay.factor > 0 ? rate * delay.factor : 0;
     const { measured } = this.#meter;
     const own = ownOf(measured);
-    const came = measured.kind === 'rates' ? measured.total.down - measured.own.down : 0;
+    // Without counters only what was passed on is known: that is what the shaper let pass.
+    const came =
+      measured.kind === 'rates' && measured.from === 'counters' ? measured.total.down - measured.own.down : 0;
     // By what was lent meanwhile, not by what is from now on; each transfer begins anew.
     const lentBefore = lender.isActive ? this.#share.lent.down : 0;
     this.#overrun = overrunStep(this.#overrun, clock.now(), { came, lent: lentBefore });
