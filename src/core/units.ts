@@ -15,6 +15,9 @@ export const KIB: Bytes = 1024;
 export const MIB: Bytes = 1024 * KIB;
 export const GIB: Bytes = 1024 * MIB;
 
+/** A line's rate is that of packets: so many bytes of them for each byte that full ones of TCP carry (RFC 9293, RFC 7323). */
+export const PACKET_OVERHEAD = 1500 / 1448;
+
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   '': 1,
   b: 1,

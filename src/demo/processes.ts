@@ -7,7 +7,7 @@
  */
 import { rmSync } from 'node:fs';
 import { systemClock } from '../core/clock.ts';
-import type { Bytes, Milliseconds } from '../core/units.ts';
+import { type Bytes, type Milliseconds, PACKET_OVERHEAD } from '../core/units.ts';
 import { type Line, type LineOptions, type Shape, startLine } from './line.ts';
 
 /** The name that the certificate is for, and that every household resolves to its own line. */
@@ -63,7 +63,7 @@ export function serveOrders(): void {
         );
         return;
       case 'reshape':
-        lines[order.line]?.reshape(order.change);
+        lines[order.line]?.reshape(inPayload(order.change));
         return;
       case 'guard':
         guard = order;
@@ -131,10 +131,20 @@ async function openLines(orders: readonly LineOrder[]): Promise<Line[]> {
   }
 }
 
+/** A household's line carries packets at its rate, as lines do; ours in user space sees only what is in them. */
+function inPayload<S extends Partial<Pick<Shape, 'down' | 'up'>>>(shape: S): S {
+  const { down, up } = shape;
+  return {
+    ...shape,
+    ...(down === undefined ? {} : { down: down / PACKET_OVERHEAD }),
+    ...(up === undefined ? {} : { up: up / PACKET_OVERHEAD }),
+  };
+}
+
 function lineOptions({ host, to, down, up, delay }: LineOrder, at: OriginPorts): LineOptions {
   const route = (scheme: 'http' | 'https'): LineOptions['routes'][number] => ({
     listen: { host, port: at[scheme] },
     to: { host: LOOPBACK, port: to[scheme] },
   });
-  return { clock: systemClock, down, up, delay, routes: [route('http'), route('https')] };
+  return { clock: systemClock, ...inPayload({ down, up }), delay, routes: [route('http'), route('https')] };
 }

@@ -95,7 +95,8 @@ function filled(
     .sort((a, b) => a.at - b.at);
   let weights = order.reduce((sum, { weight }) => sum + weight, 0);
   for (const { i, weight, most } of order) {
-    const part = Math.max(0, Math.min(most, (left * weight) / weights));
+    // In this order, so that who is alone gets all, and not a byte less after each change of its weight.
+    const part = Math.max(0, Math.min(most, left * (weight / weights)));
     got[i] = part;
     left -= part;
     weights -= weight;

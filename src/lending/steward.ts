@@ -12,7 +12,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
-import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
+import { type Bytes, type BytesPerSecond, type Milliseconds, PACKET_OVERHEAD } from '../core/units.ts';
 import { reciprocity } from './deal.ts';
 import type { Delay, DelayWatch } from './delay-watch.ts';
 import { sameDestinations } from './destinations.ts';
@@ -51,8 +51,6 @@ export const STEP_LEAST_MS: Milliseconds = 5_000;
 export const DOUBT_MS: Milliseconds = 60_000;
 /** A clock that shows less was never set. */
 const CLOCK_UNSET_BEFORE: Milliseconds = Date.UTC(2025, 0, 1);
-/** Of full packets, as a line's rate is meant: so much more is on the wire than what is carried. */
-const PACKET_OVERHEAD = 1500 / 1448;
 const ADDRESSES_EVERY_MS: Milliseconds = 10_000;
 /** One kind of warning is reported once in this time. */
 export const WARN_EVERY_MS: Milliseconds = 60_000;

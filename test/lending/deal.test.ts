@@ -25,6 +25,11 @@ test('equal borrowers get equal parts, and weights hold', () => {
   assert.deepEqual(rates(700, []), []);
 });
 
+test('who is alone gets all there is to the byte, whatever it weighs', () => {
+  for (let n = 1; n <= 1000; n += 1)
+    assert.equal(dealt(3_960_000, [wish('a', { weight: 1 / n + 0.1 })]).get('a')?.fair, 3_960_000);
+});
+
 test('what one does not use the others have; what it can count on stays the same', () => {
   const both = [wish('a', { takes: 80 }), wish('b')];
   assert.deepEqual(rates(1000, both), [500, 900]);
