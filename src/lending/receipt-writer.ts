@@ -32,6 +32,8 @@ export const LEFT_ALONE_MS: Milliseconds = 60_000;
 export const RETRY_MS: Milliseconds = 500;
 /** By its own count a lender may be ahead of ours by what is in flight; by more, and one of us has counted wrongly. */
 export const DISPUTE_BYTES: Bytes = 2 * RECEIPT_STEP;
+/** At the end lenders have so long to sign what is still owed, whatever they do. */
+export const LAST_WORD_MS: Milliseconds = 1_000;
 /** What is due is looked at again when so much has come from a lender. */
 const LOOK_EVERY: Bytes = 256 * KIB;
 /** Leases whose totals are remembered, over all lenders. */
@@ -63,8 +65,8 @@ export interface ReceiptWriterOptions {
 interface Lender {
   readonly id: string;
   readonly owed: Map<string, Owed>;
-  /** A receipt is on its way. */
-  sending: boolean;
+  /** A receipt is on its way; resolves when it was answered, or not. */
+  sending: Promise<void> | undefined;
   /** Since when it has not answered, and when it is asked again. */
   failing: { readonly since: Milliseconds; readonly retryAt: Milliseconds } | undefined;
   leftAloneUntil: Milliseconds;
@@ -74,7 +76,7 @@ interface Lender {
   timer: Disposable | undefined;
 }
 
-export class ReceiptWriter implements Leases, Disposable {
+export class ReceiptWriter implements Leases, AsyncDisposable {
   readonly header = LEASE_HEADER;
   readonly #options: ReceiptWriterOptions;
   /** Bounded by the neighbours there have been. */
@@ -148,9 +150,17 @@ export class ReceiptWriter implements Leases, Disposable {
     return this.#lenders.get(lenderId)?.signed ?? 0;
   }
 
-  [Symbol.dispose](): void {
+  /** What is still owed is signed for, by whoever answers in time; from then on nothing is. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
     this.#disposed = true;
-    for (const { timer } of this.#lenders.values()) timer?.[Symbol.dispose]();
+    const lenders = [...this.#lenders.values()];
+    for (const { timer } of lenders) timer?.[Symbol.dispose]();
+    using patience = new DisposableStack();
+    const late = new Promise<void>((resolve) => {
+      patience.use(this.#options.clock.after(LAST_WORD_MS, resolve));
+    });
+    await Promise.race([Promise.all(lenders.map((lender) => this.#lastWord(lender))), late]);
     this.#lenders.clear();
   }
 
@@ -160,7 +170,7 @@ export class ReceiptWriter implements Leases, Disposable {
       lender = {
         id,
         owed: new Map(),
-        sending: false,
+        sending: undefined,
         failing: undefined,
         leftAloneUntil: 0,
         signed: 0,
@@ -204,7 +214,7 @@ export class ReceiptWriter implements Leases, Disposable {
 
   /** Sends what is due, or sees to it that somebody looks again. */
   #look(lender: Lender): void {
-    if (lender.sending || this.#disposed) return;
+    if (lender.sending !== undefined || this.#disposed) return;
     lender.came = 0;
     lender.timer?.[Symbol.dispose]();
     lender.timer = undefined;
@@ -213,20 +223,36 @@ export class ReceiptWriter implements Leases, Disposable {
     const due = dueOf(lender.owed.values(), now);
     if (due.kind === 'nothing') return;
     const at = Math.max(lender.failing?.retryAt ?? now, due.kind === 'wait' ? due.until : now);
-    if (due.kind === 'sign' && at <= now) void this.#send(lender, due.owed);
+    if (due.kind === 'sign' && at <= now) this.#begin(lender, due.owed);
     else lender.timer = clock.after(at - now, () => this.#look(lender));
   }
 
-  /** Never rejects. */
-  async #send(lender: Lender, owed: Owed): Promise<void> {
-    const { post, clock } = this.#options;
+  #begin(lender: Lender, owed: Owed): void {
     if (owed.over && owed.transfers === 0 && owed.receipt === undefined && signable(owed) === 0) {
       // It was never taken: there is nothing to sign, and perhaps nobody who knows of it.
       lender.owed.delete(owed.token);
       this.#look(lender);
       return;
     }
-    lender.sending = true;
+    lender.sending = this.#send(lender, owed).finally(() => {
+      lender.sending = undefined;
+      this.#look(lender);
+    });
+  }
+
+  /** To one that does not answer, once. */
+  async #lastWord(lender: Lender): Promise<void> {
+    await lender.sending;
+    if (!this.#options.isUp(lender.id)) return;
+    for (const owed of lender.owed.values()) {
+      owed.over = true;
+      if (unsigned(owed) > 0 && lender.failing === undefined) await this.#send(lender, owed);
+    }
+  }
+
+  /** Never rejects. */
+  async #send(lender: Lender, owed: Owed): Promise<void> {
+    const { post, clock } = this.#options;
     const idle = owed.transfers === 0;
     const { restedAt } = owed;
     const total = Math.max(owed.signed, signable(owed));
@@ -237,11 +263,8 @@ export class ReceiptWriter implements Leases, Disposable {
       if (idle && owed.transfers === 0 && owed.restedAt === restedAt) owed.atRest = true;
     } catch (thrown) {
       this.#failed(lender, owed, receipt, asLinepoolError(thrown));
-    } finally {
-      lender.sending = false;
-      owed.toldAt = clock.now();
-      this.#look(lender);
     }
+    owed.toldAt = clock.now();
   }
 
   /** The one before once more when nothing came since, so that it is one receipt however often it is sent. */

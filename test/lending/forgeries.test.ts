@@ -47,7 +47,7 @@ test('1,000 mutated countersignatures: the borrower takes none, and leaves the l
     assert.deepEqual(pair.borrowed.of('receipt'), [], says);
     const failed = pair.borrowerEvents.since(0).map(({ event }) => event.kind);
     assert.ok(failed.includes('receipt_failed'), says);
-    pair.writer[Symbol.dispose]();
+    await pair.writer[Symbol.asyncDispose]();
     pair.office[Symbol.dispose]();
   }
 });

@@ -5,7 +5,13 @@ import { parseReceipt, signReceipt } from '../../src/ledger/receipt.ts';
 import { RECEIPT_WAIT_MS } from '../../src/lending/lease-receipts.ts';
 import { REST_MS, SIGN_EVERY, WORD_MS } from '../../src/lending/owed.ts';
 import { LAST_RECEIPT_MS } from '../../src/lending/receipt-desk.ts';
-import { ANSWER_MS, DISPUTE_BYTES, LEFT_ALONE_MS, RETRY_MS } from '../../src/lending/receipt-writer.ts';
+import {
+  ANSWER_MS,
+  DISPUTE_BYTES,
+  LAST_WORD_MS,
+  LEFT_ALONE_MS,
+  RETRY_MS,
+} from '../../src/lending/receipt-writer.ts';
 import {
   FORGIVEN_STEP_MS,
   RECEIPT_STEP,
@@ -420,12 +426,28 @@ test('a lender that claims far more than came is left alone, and the lease is ov
   assert.notEqual(await pair.writer.lease(pair.lender.id, ORIGIN, 1), token);
 });
 
-test('at its end the writer leaves no timer', async () => {
+test('at its end the writer has what is owed signed, and leaves no timer', async () => {
   const pair = receiptPair();
-  const { carry } = await underWay(pair);
+  const { carry, end } = await underWay(pair);
   carry(10);
   await pair.advance(1);
-  pair.writer[Symbol.dispose]();
+  end();
+  await pair.writer[Symbol.asyncDispose]();
+  assert.deepEqual(totals(pair, 'lent'), [10]);
+  assert.deepEqual(totals(pair, 'borrowed'), [10]);
+  pair.office[Symbol.dispose]();
+  assert.equal(pair.clock.pending, 0);
+});
+
+test('a lender that does not answer holds the end up for a second at most', async () => {
+  const pair = receiptPair();
+  const { carry } = await underWay(pair);
+  pair.answer = () => new Promise(() => undefined);
+  carry(10);
+  const ended = pair.writer[Symbol.asyncDispose]();
+  await pair.advance(LAST_WORD_MS);
+  await ended;
+  assert.equal(pair.posted.length, 1);
   pair.office[Symbol.dispose]();
   assert.equal(pair.clock.pending, 0);
 });
