@@ -38,6 +38,7 @@ import { DelayProbe, probed } from './lending/delay-probe.ts';
 import { DelayWatch } from './lending/delay-watch.ts';
 import { LeaseSigner } from './lending/lease-signer.ts';
 import { Lender } from './lending/lender.ts';
+import { LineMemory } from './lending/line-memory.ts';
 import { LineWatch } from './lending/line-watch.ts';
 import { ReceiptWriter } from './lending/receipt-writer.ts';
 import type { LendSettings } from './lending/settings.ts';
@@ -187,6 +188,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         events,
         lender,
         usage: owned.use(await UsageBook.open(stateDir, clock, events)),
+        memory: owned.use(await LineMemory.open(stateDir, clock, events)),
         watch,
         delay,
         linkedAt: () => reached?.reachedAt() ?? new Set(),

@@ -3,6 +3,7 @@
  */
 import { type BytesPerSecond, formatDuration } from '../core/units.ts';
 import type { Delay } from './delay-watch.ts';
+import type { LineFault, Measured } from './meter.ts';
 import type { Allowance, Directions, Terms } from './policy.ts';
 import type { ShareReason, ShareState } from './share.ts';
 
@@ -16,6 +17,16 @@ export interface Lent {
   readonly words: string;
   readonly terms: (neighbourId: string) => Terms;
 }
+
+/** Why the line can't be measured, for people. */
+export const FAULTS: Readonly<Record<LineFault, string>> = {
+  no_route: 'no interface leads to the Internet',
+  interface_changed:
+    'another interface leads to the Internet than before; what was learnt of the line is forgotten',
+  counters_gone: 'the counters of the interface can not be read any more',
+  counters_jumped: 'the counters of the interface jumped',
+  counters_blind: 'the counters of the interface do not show what is lent: it goes over another one',
+};
 
 /** Until the steward has decided. */
 export const NOTHING_LENT: Lent = {
@@ -33,8 +44,10 @@ export function lentOf(
     may,
     capacity,
     delay,
+    measured,
   }: {
     readonly delay: Delay | undefined;
+    readonly measured: Measured;
     readonly may: Directions<BytesPerSecond>;
     readonly capacity: Directions<BytesPerSecond | undefined>;
   },
@@ -54,7 +67,8 @@ export function lentOf(
       'what the line carries is not known: set line.down, or lend.rate without lend.keep',
     );
   }
-  if (share.unmeasured) return because('unmeasured', 'the line can not be measured at the moment');
+  if (measured.kind === 'fault')
+    return because('unmeasured', `the line can not be measured: ${FAULTS[measured.fault]}`);
   if (share.yielding) return because('household', 'the household wants its line');
   if (delay !== undefined && delay.factor < 1) {
     const words = `the line answers in ${formatDuration(delay.ms)}, usually in ${formatDuration(delay.usualMs)}`;

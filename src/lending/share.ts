@@ -89,7 +89,6 @@ export interface ShareState {
   readonly lent: Directions<BytesPerSecond>;
   /** Less than policy allows is lent because of the household. */
   readonly yielding: boolean;
-  readonly unmeasured: boolean;
 }
 
 const BEGINNING: DirectionState = { granted: 0, wanted: false, seen: [], growingUntil: 0 };
@@ -100,7 +99,6 @@ export const NEW_SHARE: ShareState = {
   directions: { down: BEGINNING, up: BEGINNING },
   lent: { down: 0, up: 0 },
   yielding: false,
-  unmeasured: false,
 };
 
 /** The share after that measurement. */
@@ -121,7 +119,6 @@ export function shareStep(
     // What sends needs its answers: where nothing comes down, nothing goes up.
     lent: { down: lent, up: lent > 0 ? up.granted : 0 },
     yielding: down.wanted || (up.wanted && lent < allowed),
-    unmeasured: measured.down.own === undefined || measured.up.own === undefined,
   };
 }
 

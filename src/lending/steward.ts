@@ -17,9 +17,10 @@ import { reciprocity } from './deal.ts';
 import type { Delay, DelayWatch } from './delay-watch.ts';
 import { sameDestinations } from './destinations.ts';
 import type { Lender } from './lender.ts';
-import { type Lent, lentOf } from './lent.ts';
+import { FAULTS, type Lent, lentOf } from './lent.ts';
+import type { LineMemory } from './line-memory.ts';
 import type { LineWatch } from './line-watch.ts';
-import { capacityOf, type LineFault, type Measured, type MeterState, meterStep, NEW_METER } from './meter.ts';
+import { capacityOf, type Measured, type MeterState, meterStep, NEW_METER } from './meter.ts';
 import { readOverrides, writeOverrides } from './overrides.ts';
 import { NO_OVERRUN, overrunStep, repaying } from './overrun.ts';
 import {
@@ -55,15 +56,6 @@ const ADDRESSES_EVERY_MS: Milliseconds = 10_000;
 /** One kind of warning is reported once in this time. */
 export const WARN_EVERY_MS: Milliseconds = 60_000;
 
-const FAULTS: Readonly<Record<LineFault, string>> = {
-  no_route: 'No interface leads to the Internet.',
-  interface_changed:
-    'Another interface leads to the Internet than before; what was learnt of the line is forgotten.',
-  counters_gone: 'The counters of the interface can not be read any more.',
-  counters_jumped: 'The counters of the interface jumped.',
-  counters_blind: 'The counters of the interface do not show what is lent: it goes over another one.',
-};
-
 export interface StewardOptions {
   readonly stateDir: string;
   readonly configured: LendSettings;
@@ -78,6 +70,7 @@ export interface StewardRooms {
   readonly events: Events;
   readonly lender: Lender;
   readonly usage: UsageBook;
+  readonly memory: LineMemory;
   readonly watch: LineWatch;
   /** The second sign; default none. */
   readonly delay?: DelayWatch;
@@ -242,24 +235,13 @@ export class Steward implements AsyncDisposable {
   }
 
   #look(): void {
-    const { clock, lender, watch, linkedAt, ownBytes } = this.#rooms;
+    const { clock, lender } = this.#rooms;
     const wall = clock.wall();
     this.#checkClock(wall);
     this.#count(wall);
-    this.#meter = meterStep(
-      this.#meter,
-      {
-        at: clock.now(),
-        interfaces: watch.counters(),
-        inside: watch.inside(linkedAt()),
-        lentBytes: lender.carried,
-        ownBytes: ownBytes(),
-        lentRate: lender.isActive ? this.#share.lent.down : 0,
-      },
-      { linkOnLine: this.#goesTwice() },
-    );
+    this.#measure();
     const { measured } = this.#meter;
-    if (measured.kind === 'fault') this.#warn('line_unmeasured', FAULTS[measured.fault]);
+    if (measured.kind === 'fault') this.#warn('line_unmeasured', `(${FAULTS[measured.fault]})`);
     this.#rooms.delay?.look({
       isLent: lender.isActive,
       isOwn: isUsed(measured, this.#now.capacity),
@@ -269,6 +251,24 @@ export class Steward implements AsyncDisposable {
     this.#schedule();
     lender.setLent(this.#now.lent);
     if (this.#overrun.cut) lender.cutRunning();
+  }
+
+  #measure(): void {
+    const { clock, lender, memory, watch, linkedAt, ownBytes } = this.#rooms;
+    const before = this.#meter;
+    const reading = {
+      at: clock.now(),
+      interfaces: watch.counters(),
+      inside: watch.inside(linkedAt()),
+      lentBytes: lender.carried,
+      ownBytes: ownBytes(),
+      lentRate: lender.isActive ? this.#share.lent.down : 0,
+    };
+    const after = meterStep(before, reading, { linkOnLine: this.#goesTwice() });
+    const names = [...(after.seen?.keys() ?? [])];
+    const isOther = before.since === undefined || after.seen !== before.seen;
+    this.#meter = isOther ? { ...after, learned: memory.recall(names) } : after;
+    if (!isOther && after.learned !== before.learned) memory.learnt(names, after.learned);
   }
 
   /** Asked seldom: addresses change seldom. */
@@ -313,7 +313,7 @@ export class Steward implements AsyncDisposable {
     const lent = lentOf(
       this.#share,
       allowance,
-      { may, capacity, delay: delay?.now },
+      { may, capacity, delay: delay?.now, measured },
       this.#weighed(allowance),
     );
     const passed = repaying(this.#share.lent.down, this.#overrun) / PACKET_OVERHEAD;

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { FACTOR_LEAST } from '../../src/lending/delay.ts';
 import { DelayWatch } from '../../src/lending/delay-watch.ts';
+import { LineMemory } from '../../src/lending/line-memory.ts';
 import { LineWatch } from '../../src/lending/line-watch.ts';
+import type { Directions } from '../../src/lending/policy.ts';
 import type { Overrides } from '../../src/lending/settings.ts';
 import { FULL_PART, UNMEASURED } from '../../src/lending/share.ts';
 import { DOUBT_MS, LOOK_IDLE_MS, LOOK_LENT_MS, Steward } from '../../src/lending/steward.ts';
@@ -52,6 +54,8 @@ async function keep(
     readonly clock?: FakeClock;
     readonly configured?: Partial<typeof CONFIGURED>;
     readonly delay?: DelayWatch;
+    readonly line?: Directions<number | undefined>;
+    readonly route?: string;
   } = {},
 ): Promise<Kept> {
   await using owned = new AsyncDisposableStack();
@@ -59,13 +63,14 @@ async function keep(
   const line = owned.use(await startLentLine({ clock, lent: OFF }));
   const { lender, events, borrowers } = line;
   const machine = new Machine();
+  machine.route = options.route ?? machine.route;
   const watch = new LineWatch({ interface: 'auto', clock, read: (file) => machine.read(file) });
   const steward = owned.use(
     await Steward.open(
       {
         stateDir: dir,
         configured: { ...CONFIGURED, ports: EVERY_PORT, rate: undefined, ...options.configured },
-        line: { down: LINE, up: LINE },
+        line: options.line ?? { down: LINE, up: LINE },
         linkOnLine: () => false,
       },
       {
@@ -73,6 +78,7 @@ async function keep(
         events,
         lender,
         usage: owned.use(await UsageBook.open(dir, clock, events)),
+        memory: owned.use(await LineMemory.open(dir, clock, events)),
         watch,
         ...(options.delay === undefined ? {} : { delay: options.delay }),
         linkedAt: () => new Set(),
@@ -213,6 +219,29 @@ test('a quota stops what is lent, and is not forgotten by a restart', async () =
   assert.equal(again.steward.now.lent.reason, 'lending');
 });
 
+test('what the line was seen to carry is known after a restart, also when it comes up later', async () => {
+  const line = { down: undefined, up: undefined };
+  const clock = new FakeClock(new Date(2026, 2, 10, 12).getTime());
+  {
+    await using kept = await keep({ clock, line });
+    clock.advance(LOOK_IDLE_MS);
+    assert.equal(kept.steward.now.lent.reason, 'line_unknown');
+    for (let ms = 0; ms < 3_000; ms += LOOK_IDLE_MS) {
+      kept.machine.rx += (LINE * LOOK_IDLE_MS) / 1000;
+      clock.advance(LOOK_IDLE_MS);
+    }
+    assert.equal(Math.round(kept.steward.now.capacity.down ?? 0), LINE);
+  }
+  const { route } = new Machine();
+  await using again = await keep({ clock, line, route: '' });
+  clock.advance(LOOK_IDLE_MS);
+  assert.equal(again.steward.now.capacity.down, undefined);
+  again.machine.route = route;
+  clock.advance(20 * LOOK_IDLE_MS);
+  assert.equal(Math.round((again.steward.now.capacity.down ?? 0) / 1000), LINE / 1000);
+  assert.ok(again.offered() > 0);
+});
+
 test('counters that jump, and a line that goes away, are told, and less is lent', async () => {
   await using kept = await keep();
   const { clock, machine } = kept;
@@ -232,6 +261,9 @@ test('counters that jump, and a line that goes away, are told, and less is lent'
   machine.route = '';
   clock.advance(2 * LOOK_IDLE_MS);
   assert.equal(kept.offered(), 0);
+  const { reason, words } = kept.steward.now.lent;
+  assert.equal(reason, 'unmeasured');
+  assert.match(words, /no interface leads to the Internet/);
 });
 
 test('a damaged file of what was set is refused and left as it is', async () => {

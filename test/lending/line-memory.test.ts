@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Events } from '../../src/core/events.ts';
+import { LineMemory, REMEMBER_MS } from '../../src/lending/line-memory.ts';
+import { LEARN_HALF_LIFE_MS } from '../../src/lending/meter.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+const NOTHING = { down: 0, up: 0 };
+const LINE = { down: 6e6, up: 1e6 };
+
+function remembering(t: TestContext) {
+  const dir = mkdtempSync(join(tmpdir(), 'linepool-line-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const clock = new FakeClock(new Date(2026, 2, 10, 12).getTime());
+  const events = new Events(() => clock.wall());
+  return {
+    dir,
+    clock,
+    events,
+    file: join(dir, 'line.json'),
+    open: () => LineMemory.open(dir, clock, events),
+  };
+}
+
+test('what the line was seen to carry is known after a restart, of that line and of no other', async (t) => {
+  const { clock, open } = remembering(t);
+  {
+    await using memory = await open();
+    assert.deepEqual(memory.recall(['ppp0']), NOTHING);
+    memory.learnt(['ppp0', 'eth1'], LINE);
+  }
+  await using memory = await open();
+  assert.deepEqual(memory.recall(['eth1', 'ppp0']), LINE);
+  assert.deepEqual(memory.recall(['ppp0']), NOTHING);
+  assert.deepEqual(memory.recall([]), NOTHING);
+  clock.stepWall(LEARN_HALF_LIFE_MS);
+  assert.deepEqual(memory.recall(['ppp0', 'eth1']), { down: LINE.down / 2, up: LINE.up / 2 });
+});
+
+test('it is written a minute later at most, and not for each small change', async (t) => {
+  const { clock, events, file, open } = remembering(t);
+  const memory = await open();
+  memory.learnt(['ppp0'], LINE);
+  memory.learnt(['ppp0'], { ...LINE, down: 7e6 });
+  assert.equal(clock.pending, 1);
+  clock.advance(REMEMBER_MS);
+  await memory[Symbol.asyncDispose]();
+  assert.equal((JSON.parse(readFileSync(file, 'utf8')) as { down: number }).down, 7e6);
+  memory.learnt(['ppp0'], { ...LINE, down: 7.1e6 });
+  memory.learnt(['ppp0'], NOTHING);
+  assert.equal(clock.pending, 0);
+  assert.deepEqual(events.since(0), []);
+});
+
+test('a file that can not be understood is forgotten; a disk that refuses is told', async (t) => {
+  const { dir, events, file, open } = remembering(t);
+  for (const text of ['', '{', '{"version":2}', '{"version":1,"interfaces":[],"down":-1,"up":0,"at":0}']) {
+    writeFileSync(file, text);
+    await using memory = await open();
+    assert.deepEqual(memory.recall([]), NOTHING, text);
+  }
+  mkdirSync(join(dir, 'line.json.tmp'));
+  {
+    await using memory = await open();
+    memory.learnt([], LINE);
+  }
+  const [warning] = events.since(0);
+  assert.equal(warning?.event.kind === 'warning' && warning.event.code, 'state_unusable');
+});
