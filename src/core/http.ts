@@ -4,6 +4,7 @@
  * Header lists are flat, as Node and undici give them raw: name, value, name, value, order and repeats kept.
  */
 import { LinepoolError } from './errors.ts';
+import { parseHttpDate } from './http-date.ts';
 import type { Span } from './span.ts';
 import type { Bytes } from './units.ts';
 
@@ -166,9 +167,10 @@ export function strongValidator(headers: RawHeaders): Validator | undefined {
   }
   const modified = fieldValue(headers, 'last-modified');
   const date = fieldValue(headers, 'date');
-  if (modified === undefined || date === undefined) return undefined;
-  const age = Date.parse(date) - Date.parse(modified);
-  return age >= SETTLED_MS ? { kind: 'last-modified', value: modified } : undefined;
+  const modifiedAt = parseHttpDate(modified ?? '');
+  const sentAt = parseHttpDate(date ?? '');
+  if (modified === undefined || modifiedAt === undefined || sentAt === undefined) return undefined;
+  return sentAt - modifiedAt >= SETTLED_MS ? { kind: 'last-modified', value: modified } : undefined;
 }
 
 /** True when the response carries the very same validator. */

@@ -109,6 +109,8 @@ describe('validators', () => {
       'Wed, 01 Jan 2025 12:00:00 GMT',
       'Thu, 02 Jan 2025 12:00:00 GMT',
       'soon',
+      '2024-12-31',
+      'build 7',
       '',
     ])
       assert.equal(strongValidator(modified(young)), undefined, young);
