@@ -24,7 +24,7 @@ import { publishRunFile } from './control/runfile.ts';
 import { systemClock } from './core/clock.ts';
 import { LinepoolError } from './core/errors.ts';
 import { Events } from './core/events.ts';
-import { formatAuthority, parseAuthority } from './core/target.ts';
+import { formatAuthority, parseAuthority, splitListen } from './core/target.ts';
 import { MIB } from './core/units.ts';
 import { householdIntegrity } from './download/integrity/household.ts';
 import { OriginSeats } from './download/origin-seats.ts';
@@ -97,8 +97,7 @@ export function dialOptions(config: Config): DialOptions {
   };
 }
 
-/** Of `address:port`, IPv6 in brackets; the port may be 0. */
-const hostOf = (listen: string): string => listen.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+const hostOf = (listen: string): string => splitListen(listen).host;
 
 function lendSettings(lend: Config['lend']): LendSettings {
   const { enabled, share_percent, hours, weight_min, weight_max } = lend;

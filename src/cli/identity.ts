@@ -19,13 +19,12 @@ import {
 } from '../neighbours/identity.ts';
 import { readStateFile, writeStateFile } from '../neighbours/state-file.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
+import type { Print } from './table.ts';
 
 export interface IdentityFlags extends PlaceFlags {
   readonly json?: boolean;
   readonly passphraseFile?: string;
 }
-
-type Print = (line: string) => void;
 
 /** The name of the environment variable. A passphrase is never an argument: every user of the machine sees those. */
 const PASSPHRASE_VARIABLE = 'LINEPOOL_PASSPHRASE';

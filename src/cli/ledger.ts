@@ -17,6 +17,7 @@ import { keysIn, Names } from './ledger-names.ts';
 import { progress } from './ledger-progress.ts';
 import { type Shown, showBalance, showEntries, showExplanations, showVerified } from './ledger-show.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
+import type { Print } from './table.ts';
 
 export interface LedgerFlags extends PlaceFlags {
   readonly json?: boolean;
@@ -42,8 +43,6 @@ export interface ExplainFlags extends LedgerFlags {
   readonly address: string;
   readonly slack: string;
 }
-
-type Print = (line: string) => void;
 
 /** Most entries that `show` holds. */
 const SHOWN_MAX = 100_000;

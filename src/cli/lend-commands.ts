@@ -3,8 +3,7 @@
  */
 import type { Command } from 'commander';
 import type { LendFlags, NeighbourFlags } from './lend.ts';
-
-type Print = (line: string) => void;
+import type { Print } from './table.ts';
 
 /** `placed` adds the options that every command has. */
 export function addLendCommands(program: Command, placed: (command: Command) => Command, print: Print): void {

@@ -9,12 +9,12 @@ import { parseBytes, parseDuration, parseRate } from '../core/units.ts';
 import { NEIGHBOUR_KEYS, NONE } from '../lending/settings.ts';
 import { showLending } from './lend-show.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
+import type { Print } from './table.ts';
 
 export interface LendFlags extends PlaceFlags {
   readonly json?: boolean;
 }
 
-type Print = (line: string) => void;
 type Value = boolean | number | string | string[] | number[] | null;
 
 const find = (flags: PlaceFlags): ControlClient => ControlClient.find(stateDirOf(flags));

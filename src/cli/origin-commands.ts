@@ -4,8 +4,7 @@
 import type { Command } from 'commander';
 import type { Clock } from '../core/clock.ts';
 import type { OriginFlags } from './origins.ts';
-
-type Print = (line: string) => void;
+import type { Print } from './table.ts';
 
 /** `placed` adds the options that every command has. */
 export function addOriginCommands(

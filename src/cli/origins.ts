@@ -7,13 +7,11 @@ import type { RememberedOrigin } from '../control/origins.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration, type Milliseconds } from '../core/units.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
-import { table } from './table.ts';
+import { type Print, table } from './table.ts';
 
 export interface OriginFlags extends PlaceFlags {
   readonly json?: boolean;
 }
-
-type Print = (line: string) => void;
 
 const find = (flags: PlaceFlags): ControlClient => ControlClient.find(stateDirOf(flags));
 

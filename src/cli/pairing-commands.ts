@@ -6,8 +6,8 @@ import type { Command } from 'commander';
 import type { Clock } from '../core/clock.ts';
 import type { IdentityFlags } from './identity.ts';
 import type { PairFlags } from './pairing.ts';
+import type { Print } from './table.ts';
 
-type Print = (line: string) => void;
 type Placed = (command: Command) => Command;
 
 /** `placed` adds the options that every command has. */

@@ -10,13 +10,12 @@ import { formatDuration, type Milliseconds, parseDuration } from '../core/units.
 import { spokenNumber } from '../neighbours/comparison.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
 import { clockTime } from './show.ts';
-import { printable, table } from './table.ts';
+import { type Print, printable, table } from './table.ts';
 
 export interface PairFlags extends PlaceFlags {
   readonly json?: boolean;
 }
 
-type Print = (line: string) => void;
 type Comparison = NonNullable<Pairing['comparison']>;
 
 /** While people on the other side are awaited. */

@@ -6,12 +6,11 @@ import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
 import { showBlocked, showDownloads, showEvent, showNeighbours, showStatus, showVerdicts } from './show.ts';
+import type { Print } from './table.ts';
 
 export interface ReadFlags extends PlaceFlags {
   readonly json?: boolean;
 }
-
-type Print = (line: string) => void;
 
 const find = (flags: PlaceFlags): ControlClient => ControlClient.find(stateDirOf(flags));
 const printAll = (print: Print, lines: readonly string[]): void => lines.forEach(print);

@@ -10,7 +10,7 @@ import { formatDuration, type Milliseconds, parseDuration } from '../core/units.
 import { renderQr } from '../neighbours/invitation-qr.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
 import { clockTime } from './show.ts';
-import { printable } from './table.ts';
+import { type Print, printable } from './table.ts';
 
 /** A daemon ends within its own grace, or is killed by it. */
 const STOP_WAIT_MS: Milliseconds = 15_000;
@@ -19,8 +19,6 @@ const LOOK_EVERY_MS: Milliseconds = 20;
 export interface SteerFlags extends PlaceFlags {
   readonly json?: boolean;
 }
-
-type Print = (line: string) => void;
 
 const find = (flags: PlaceFlags): ControlClient => ControlClient.find(stateDirOf(flags));
 

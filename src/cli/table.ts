@@ -2,6 +2,9 @@
  * Tables of text for the terminal. Pure. Names in them come from other households: nothing may steer the terminal.
  */
 
+/** Where a command's lines go. */
+export type Print = (line: string) => void;
+
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';

@@ -7,9 +7,7 @@ import { LinepoolError } from '../core/errors.ts';
 import { TRUST_LEVELS, type Trust } from '../core/trust.ts';
 import { type PlaceFlags, stateDirOf } from './places.ts';
 import { asArgument } from './show.ts';
-import { pairs } from './table.ts';
-
-type Print = (line: string) => void;
+import { type Print, pairs } from './table.ts';
 
 export interface TrustFlags extends PlaceFlags {
   readonly json?: boolean;

@@ -11,6 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
+import { formatAuthority, splitListen } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import { bears, isLoopbackHost, refusalOfSender } from './access.ts';
 import type { Desk, Gateway } from './desk.ts';
@@ -48,8 +49,7 @@ export interface ControlServer extends AsyncDisposable {
 /** @throws LinepoolError `port_taken`, `config_invalid` */
 export async function openControl(options: ControlOptions): Promise<ControlServer> {
   const { listen, desk, clock } = options;
-  const at = listen.lastIndexOf(':');
-  const host = listen.slice(0, at).replace(/^\[(.*)\]$/, '$1');
+  const { host, port } = splitListen(listen);
   if (!isLoopbackHost(listen)) {
     throw new LinepoolError('config_invalid', `control.listen = "${listen}" must be a loopback address`);
   }
@@ -74,12 +74,12 @@ export async function openControl(options: ControlOptions): Promise<ControlServe
   const asked = new WeakSet<object>();
   server.on('request', (request) => asked.add(request.socket));
   server.on('clientError', (error, socket) => refuseUnreadable(error, socket, asked.has(socket)));
-  await listening(server, host, Number(listen.slice(at + 1)), listen);
+  await listening(server, host, port, listen);
   const bound = server.address();
-  const port = typeof bound === 'object' && bound !== null ? bound.port : 0;
+  const boundPort = typeof bound === 'object' && bound !== null ? bound.port : 0;
   let ended: Promise<void> | undefined;
   return {
-    address: `${listen.slice(0, at)}:${port}`,
+    address: formatAuthority({ host, port: boundPort }),
     [Symbol.asyncDispose]: () => {
       ended ??= new Promise((resolve) => {
         const grace = clock.after(END_GRACE_MS, () => {

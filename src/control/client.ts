@@ -5,6 +5,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import { asLinepoolError, LinepoolError } from '../core/errors.ts';
+import { splitListen } from '../core/target.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { readToken } from './access.ts';
 import { type RememberedOrigin, RememberedOrigins } from './origins.ts';
@@ -47,9 +48,9 @@ export class ControlClient {
   constructor(address: string, token: string) {
     this.address = address;
     this.token = token;
-    const at = address.lastIndexOf(':');
-    this.#host = address.slice(0, at).replace(/^\[(.*)\]$/, '$1');
-    this.#port = Number(address.slice(at + 1));
+    const { host, port } = splitListen(address);
+    this.#host = host;
+    this.#port = port;
   }
 
   /**

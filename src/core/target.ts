@@ -97,6 +97,13 @@ export function parseAuthority(text: string): Authority {
   }
 }
 
-const unbracketed = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, '$1');
+/** An IPv6 address as it is without the brackets that URLs and authorities put around it. */
+export const unbracketed = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, '$1');
+
+/** Of an `address:port` that was checked before: where to listen, or where we do. The port may be 0, which is any. */
+export function splitListen(text: string): Authority {
+  const at = text.lastIndexOf(':');
+  return { host: unbracketed(text.slice(0, at)), port: Number(text.slice(at + 1)) };
+}
 
 const shown = (text: string): string => JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);

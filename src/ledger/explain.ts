@@ -6,7 +6,7 @@
  * never says that a neighbour did something unlawful, only who asked for which server when.
  */
 import ipaddr from 'ipaddr.js';
-import { parseTarget } from '../core/target.ts';
+import { parseTarget, unbracketed } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { ContentOf } from './entry.ts';
 import { parseReceipt } from './receipt.ts';
@@ -112,7 +112,7 @@ const isWithin = ({ when, slack }: Question, from: Milliseconds, until: Millisec
 
 /** One spelling for each IP address, an IPv4-mapped one as IPv4; a host name in lower case. */
 function canonicalAddress(text: string): string {
-  const bare = text.replace(/^\[(.*)\]$/, '$1');
+  const bare = unbracketed(text);
   return ipaddr.isValid(bare) ? ipaddr.process(bare).toNormalizedString() : bare.toLowerCase();
 }
 

@@ -11,7 +11,7 @@ import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import { IN_BURSTS } from '../core/bursts.ts';
 import { type ErrorCode, LinepoolError } from '../core/errors.ts';
-import type { Authority } from '../core/target.ts';
+import { type Authority, unbracketed } from '../core/target.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { type AskName, askSystem } from './lookups.ts';
 import { markLowerEffort } from './lower-effort.ts';
@@ -147,7 +147,7 @@ export function connector(options: DialOptions): buildConnector.connector {
   };
   return (request, callback) => {
     const port = Number(request.port) || (request.protocol === 'https:' ? 443 : 80);
-    const host = request.hostname.replace(/^\[(.*)\]$/, '$1');
+    const host = unbracketed(request.hostname);
     try {
       refuseLiteral(options, { host, port });
     } catch (error) {

@@ -7,7 +7,7 @@ import { PATH_HEADER } from '../../control/desk.ts';
 import type { Neighbour } from '../../control/schema.ts';
 import { systemClock } from '../../core/clock.ts';
 import { asLinepoolError } from '../../core/errors.ts';
-import type { Origin } from '../../core/target.ts';
+import { type Origin, splitListen } from '../../core/target.ts';
 import type { Milliseconds } from '../../core/units.ts';
 import type { Integrity } from '../../download/contract.ts';
 import { householdIntegrity } from '../../download/integrity/household.ts';
@@ -123,7 +123,6 @@ export class DaemonLines implements AsyncDisposable {
       if (caught === undefined && (trust === 'checked' || trust === 'trusted')) this.#http.set(id, trust);
       this.#offers.set(id, up && offer !== undefined ? offer : NO_OFFER);
       if (this.#lines.has(id)) continue;
-      const at = client.address.lastIndexOf(':');
       this.#lines.set(
         id,
         new GatewayLine({
@@ -131,8 +130,7 @@ export class DaemonLines implements AsyncDisposable {
           name,
           offer: () => this.#offers.get(id) ?? NO_OFFER,
           http: () => this.#http.get(id),
-          host: client.address.slice(0, at).replace(/^\[(.*)\]$/, '$1'),
-          port: Number(client.address.slice(at + 1)),
+          ...splitListen(client.address),
           headers: ['Proxy-Authorization', `Bearer ${client.token}`, PATH_HEADER, id],
           responseTimeout,
           clock: systemClock,
