@@ -70,7 +70,7 @@ export interface Result {
 
 export function machine(): string {
   const [cpu] = cpus();
-  return `${cpus().length} x ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
+  return `${cpus().length} x ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('.', 2).join('.')}, Node ${process.version}`;
 }
 
 /** The commit, with a `+` when files differ from it. */

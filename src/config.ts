@@ -1,6 +1,6 @@
 /**
  * Configuration: one schema; every key has a unit, a default and a sentence. `linepool config example` prints it.
- * Only daemon.ts, main.ts and the command line read it: rooms are handed what they need.
+ * Only daemon.ts and the command line read it: rooms are handed what they need.
  */
 import { readFileSync } from 'node:fs';
 import ipaddr from 'ipaddr.js';

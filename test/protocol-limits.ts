@@ -102,7 +102,7 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['addresses of a household', `${ADDRESSES_MAX}`],
   ['name of a household, in UTF-16 units', `${NAME_MAX}`],
   ['invitation, in characters', `${INVITATION_MAX}`],
-  ['life of an invitation', time(INVITATION_TTL_MS)],
+  ['life of an invitation, unless said otherwise', time(INVITATION_TTL_MS)],
   ['invitations at once', `${INVITATIONS_MAX}`],
   ['sends of a message of pairing', `${SENDS_MAX}`],
   [`failed tries in ${time(TRIES_WINDOW_MS)}, of one IPv4 address or IPv6 /64`, `${TRIES_PER_ADDRESS}`],

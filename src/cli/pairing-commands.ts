@@ -32,10 +32,10 @@ export function addPairingCommands(program: Command, placed: Placed, print: Prin
     );
   placed(pair.command('confirm'))
     .description('say which number the other side shows; waits for its people')
-    .argument('<number>', 'six digits, as the other side shows them')
+    .argument('<number...>', 'six digits, as the other side shows them')
     .option('--name <name>', 'what to call the neighbour (default: what it calls itself)')
-    .action(async (number: string, flags: PairFlags & { name?: string }) =>
-      (await room()).confirm(number, flags, print, clock),
+    .action(async (number: readonly string[], flags: PairFlags & { name?: string }) =>
+      (await room()).confirm(number.join(' '), flags, print, clock),
     );
   placed(pair.command('reject'))
     .description('end it: the numbers differ, or nobody here wants to pair')

@@ -67,7 +67,7 @@ describe('pairing without an invitation, at the command line', { concurrency: fa
     await says(['pair', 'reject'], /^Rejected/);
     await says(['pair'], /It ended\. It was rejected here\./);
     await json('pair', 'lp-abcdefgh');
-    await says(['pair', 'confirm', '012 345', '--name', 'Shed'], /^Paired with Shed\.$/m);
+    await says(['pair', 'confirm', '012', '345', '--name', 'Shed'], /^Paired with Shed\.$/m);
     await says(['pair', 'lp-zzzzzzzz'], /does not wish to be found now/, 8);
   });
 
