@@ -1,5 +1,5 @@
 /**
- * The line watched: reads the texts of /proc/net and hands the counters of the interfaces that lead to the Internet to
+ * The line watched: reads the texts of /proc/net and /sys/class/net and hands the counters of the interfaces that lead to the Internet to
  * the meter. Asked by the steward. They are read at once and not by promises: the kernel makes them in microseconds.
  * It must never throw: where there is nothing to be read, it says so.
  */
@@ -9,10 +9,16 @@ import { type Interfaces, type ReadInterfaces, toldInterfaces } from '../core/in
 import type { Milliseconds } from '../core/units.ts';
 import { type Counters, defaultInterface4, defaultInterface6, interfaceCounters } from './counters.ts';
 
+/**
+ * Kinds of interfaces whose packets go out over another one (include/uapi/linux/if_arp.h): IPIP, IP6IP6, SIT, GRE, GRE over IPv6,
+ * and those without any header of a link, as TUN, WireGuard and NAT46 are.
+ */
+const TUNNELS: ReadonlySet<string> = new Set(['768', '769', '776', '778', '823', '65534']);
+
 /** Routes change seldom. */
 const ROUTES_EVERY_MS: Milliseconds = 1_000;
 
-/** The text of a file below /proc; undefined when there is none. */
+/** The text of a file below /proc or /sys; undefined when there is none. */
 export type ReadProc = (file: string) => string | undefined;
 
 export interface LineWatchOptions {
@@ -37,6 +43,8 @@ export class LineWatch {
   readonly #read: ReadProc;
   readonly #told: () => Interfaces | undefined;
   #names: readonly string[] = [];
+  /** What goes through them is counted by one of those already. */
+  #stacked: readonly string[] = [];
   #namesAt: Milliseconds | undefined;
   #everFound = false;
   /** Of all interfaces, as they were read last. */
@@ -107,7 +115,8 @@ export class LineWatch {
     const own = Object.entries(this.#told() ?? {});
     const isKnown = this.isGateway && this.#names.length > 0;
     const names = own.flatMap(([name, addresses = []]) => {
-      const isClients = isKnown && name !== 'lo' && !this.#names.includes(name);
+      const isLine = this.#names.includes(name) || this.#stacked.includes(name);
+      const isClients = isKnown && name !== 'lo' && !isLine;
       return isClients && !addresses.some(({ address }) => link.has(address)) ? [name] : [];
     });
     this.#inside = { at: this.#options.clock.now(), link, names: new Set(names) };
@@ -127,7 +136,13 @@ export class LineWatch {
       defaultInterface4(this.#read('/proc/net/route') ?? ''),
       defaultInterface6(this.#read('/proc/net/ipv6_route') ?? ''),
     ].filter((name) => name !== undefined);
-    this.#names = [...new Set(found)].sort();
+    // IPv4 through IPv6, say: what goes through a tunnel would be counted twice.
+    const isTunnel = (name: string): boolean =>
+      TUNNELS.has(this.#read(`/sys/class/net/${name}/type`)?.trim() ?? '');
+    const all = [...new Set(found)].sort();
+    const below = all.length > 1 ? all.filter((name) => !isTunnel(name)) : all;
+    this.#names = below.length > 0 ? below : all;
+    this.#stacked = all.filter((name) => !this.#names.includes(name));
     this.#everFound ||= this.#names.length > 0;
   }
 }

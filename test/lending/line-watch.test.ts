@@ -22,6 +22,30 @@ test('the counters are those of the interface of the default route, found by its
   assert.equal(made.counters()?.size, 0);
 });
 
+test('what goes through a tunnel is counted once, where it goes out', () => {
+  const route6 = `${'0'.repeat(32)} 00 ${'0'.repeat(32)} 00 fe80${'0'.repeat(27)}1 00000400 00000001 00000000 00000003 wan\n`;
+  const files: Record<string, string> = {
+    '/proc/net/dev': `${DEV} ds0: 4 0 0 0 0 0 0 0 3 0 0 0 0 0 0 0\n`,
+    '/proc/net/route': ROUTE.replace('wan', 'ds0'),
+    '/proc/net/ipv6_route': route6,
+    '/sys/class/net/ds0/type': '769\n',
+    '/sys/class/net/wan/type': '1\n',
+    '/proc/sys/net/ipv4/ip_forward': '1\n',
+  };
+  const clock = new FakeClock();
+  const addresses = () => ({ wan: [{ address: '192.0.2.7' }], ds0: [{ address: '192.0.0.2' }] });
+  const made = new LineWatch({ interface: 'auto', clock, read: (file) => files[file], addresses });
+  assert.deepEqual([...(made.counters()?.keys() ?? [])], ['wan']);
+  assert.equal(made.inside(new Set())?.has('ds0') ?? false, false, 'it leads to no client');
+  files['/sys/class/net/ds0/type'] = '1\n';
+  clock.advance(1_000);
+  assert.deepEqual([...(made.counters()?.keys() ?? [])], ['ds0', 'wan'], 'two lines');
+  files['/proc/net/ipv6_route'] = '';
+  files['/sys/class/net/ds0/type'] = '769\n';
+  clock.advance(1_000);
+  assert.deepEqual([...(made.counters()?.keys() ?? [])], ['ds0'], 'all there is');
+});
+
 test('a name is taken as it is; without counters, or a way out that ever was, there is nothing to go by', () => {
   const { made } = watch({ '/proc/net/dev': DEV }, 'lan');
   assert.deepEqual([...(made.counters()?.keys() ?? [])], ['lan']);
