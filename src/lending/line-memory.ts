@@ -1,7 +1,7 @@
 /**
- * What the line was seen to carry, over restarts: in `line.json` in the state folder, with the interfaces that it was seen on. The
- * steward begins with it and tells what the meter learns. It must never be taken for another line's; what can't be understood
- * is forgotten, and learnt again: a line of which nothing is known is not lent.
+ * What lines were seen to carry, over restarts and while another one is in use: in `line.json` in the state folder, each with its
+ * interfaces. The steward begins with it and tells what the meter learns. It must never be taken for another line's; what can't be
+ * understood is forgotten, and learnt again: a line of which nothing is known is not lent.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -18,9 +18,11 @@ export const REMEMBER_MS: Milliseconds = 60_000;
 /** Less of a change is not written: rates vary all the time. */
 const CHANGE_LEAST = 0.02;
 
+/** Lines that are remembered, such as the usual one and the mobile one that stands in for it; the one not seen for longest goes. */
+export const LINES_KEPT = 4;
+
 const FILE_NAME = 'line.json';
-const File = z.strictObject({
-  version: z.literal(1),
+const Remembered = z.strictObject({
   /** Names, sorted; none where there are no counters. */
   interfaces: z.array(z.string()),
   down: z.number().nonnegative(),
@@ -28,13 +30,15 @@ const File = z.strictObject({
   /** When it was so, in milliseconds since 1970. */
   at: z.number(),
 });
-type Remembered = z.output<typeof File>;
+type Remembered = z.output<typeof Remembered>;
+const File = z.strictObject({ version: z.literal(1), lines: z.array(Remembered).max(LINES_KEPT) });
 
 export class LineMemory implements AsyncDisposable {
   readonly #file: string;
   readonly #clock: Clock;
   readonly #events: Events;
-  #remembered: Remembered | undefined;
+  /** The last one seen first. */
+  #lines: readonly Remembered[];
   #due: Disposable | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -42,7 +46,7 @@ export class LineMemory implements AsyncDisposable {
     this.#file = file;
     this.#clock = clock;
     this.#events = events;
-    this.#remembered = text === undefined ? undefined : parsed(text);
+    this.#lines = text === undefined ? [] : parsed(text);
   }
 
   /** @throws LinepoolError `state_unusable` when the file can't be read */
@@ -53,8 +57,8 @@ export class LineMemory implements AsyncDisposable {
 
   /** What the line with those interfaces was seen to carry, less the longer ago it was; 0 when nothing is known of it. */
   recall(interfaces: readonly string[]): Directions<BytesPerSecond> {
-    const known = this.#remembered;
-    if (known === undefined || !isSame(known.interfaces, interfaces)) return { down: 0, up: 0 };
+    const known = this.#find(interfaces);
+    if (known === undefined) return { down: 0, up: 0 };
     const ageMs = Math.max(0, this.#clock.wall() - known.at);
     const left = 0.5 ** (ageMs / LEARN_HALF_LIFE_MS);
     return { down: known.down * left, up: known.up * left };
@@ -62,17 +66,13 @@ export class LineMemory implements AsyncDisposable {
 
   /** That was learnt of the line with those interfaces. */
   learnt(interfaces: readonly string[], { down, up }: Directions<BytesPerSecond>): void {
-    const before = this.#remembered;
+    const before = this.#find(interfaces);
     const differs = (is: number, was: number): boolean => Math.abs(is - was) > was * CHANGE_LEAST;
     if (down <= 0 && up <= 0) return;
-    if (
-      before !== undefined &&
-      isSame(before.interfaces, interfaces) &&
-      !differs(down, before.down) &&
-      !differs(up, before.up)
-    )
-      return;
-    this.#remembered = { version: 1, interfaces: [...interfaces].sort(), down, up, at: this.#clock.wall() };
+    if (before !== undefined && !differs(down, before.down) && !differs(up, before.up)) return;
+    const line = { interfaces: [...interfaces].sort(), down, up, at: this.#clock.wall() };
+    const others = this.#lines.filter((one) => one !== before);
+    this.#lines = [line, ...others].slice(0, LINES_KEPT);
     this.#due ??= this.#clock.after(REMEMBER_MS, () => this.#write());
   }
 
@@ -82,10 +82,15 @@ export class LineMemory implements AsyncDisposable {
     await this.#writing;
   }
 
+  #find(interfaces: readonly string[]): Remembered | undefined {
+    const names = [...interfaces].sort().join(' ');
+    return this.#lines.find((one) => one.interfaces.join(' ') === names);
+  }
+
   #write(): void {
     this.#due?.[Symbol.dispose]();
     this.#due = undefined;
-    const text = `${JSON.stringify(this.#remembered)}\n`;
+    const text = `${JSON.stringify({ version: 1, lines: this.#lines })}\n`;
     this.#writing = this.#writing
       .then(() => writeStateFile(this.#file, text))
       .catch((error: unknown) => {
@@ -96,13 +101,10 @@ export class LineMemory implements AsyncDisposable {
   }
 }
 
-const isSame = (sorted: readonly string[], names: readonly string[]): boolean =>
-  sorted.join(' ') === [...names].sort().join(' ');
-
-function parsed(text: string): Remembered | undefined {
+function parsed(text: string): readonly Remembered[] {
   try {
-    return File.safeParse(JSON.parse(text)).data;
+    return File.safeParse(JSON.parse(text)).data?.lines ?? [];
   } catch {
-    return undefined;
+    return [];
   }
 }

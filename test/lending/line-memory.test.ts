@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Events } from '../../src/core/events.ts';
-import { LineMemory, REMEMBER_MS } from '../../src/lending/line-memory.ts';
+import { LINES_KEPT, LineMemory, REMEMBER_MS } from '../../src/lending/line-memory.ts';
 import { LEARN_HALF_LIFE_MS } from '../../src/lending/meter.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
@@ -36,6 +36,12 @@ test('what the line was seen to carry is known after a restart, of that line and
   assert.deepEqual(memory.recall(['eth1', 'ppp0']), LINE);
   assert.deepEqual(memory.recall(['ppp0']), NOTHING);
   assert.deepEqual(memory.recall([]), NOTHING);
+  memory.learnt(['wwan0'], { down: 2e6, up: 2e5 });
+  assert.deepEqual(
+    memory.recall(['ppp0', 'eth1']),
+    LINE,
+    'one that stands in for it does not take its place',
+  );
   clock.stepWall(LEARN_HALF_LIFE_MS);
   assert.deepEqual(memory.recall(['ppp0', 'eth1']), { down: LINE.down / 2, up: LINE.up / 2 });
 });
@@ -48,7 +54,7 @@ test('it is written a minute later at most, and not for each small change', asyn
   assert.equal(clock.pending, 1);
   clock.advance(REMEMBER_MS);
   await memory[Symbol.asyncDispose]();
-  assert.equal((JSON.parse(readFileSync(file, 'utf8')) as { down: number }).down, 7e6);
+  assert.equal((JSON.parse(readFileSync(file, 'utf8')) as { lines: { down: number }[] }).lines[0]?.down, 7e6);
   memory.learnt(['ppp0'], { ...LINE, down: 7.1e6 });
   memory.learnt(['ppp0'], NOTHING);
   assert.equal(clock.pending, 0);
@@ -57,7 +63,12 @@ test('it is written a minute later at most, and not for each small change', asyn
 
 test('a file that can not be understood is forgotten; a disk that refuses is told', async (t) => {
   const { dir, events, file, open } = remembering(t);
-  for (const text of ['', '{', '{"version":2}', '{"version":1,"interfaces":[],"down":-1,"up":0,"at":0}']) {
+  for (const text of [
+    '',
+    '{',
+    '{"version":2}',
+    '{"version":1,"lines":[{"interfaces":[],"down":-1,"up":0,"at":0}]}',
+  ]) {
     writeFileSync(file, text);
     await using memory = await open();
     assert.deepEqual(memory.recall([]), NOTHING, text);
@@ -69,4 +80,12 @@ test('a file that can not be understood is forgotten; a disk that refuses is tol
   }
   const [warning] = events.since(0);
   assert.equal(warning?.event.kind === 'warning' && warning.event.code, 'state_unusable');
+});
+
+test('only the last few lines are remembered', async (t) => {
+  const { open } = remembering(t);
+  await using memory = await open();
+  for (let n = 0; n <= LINES_KEPT; n += 1) memory.learnt([`wan${n}`], LINE);
+  assert.deepEqual(memory.recall(['wan0']), NOTHING);
+  assert.deepEqual(memory.recall(['wan1']), LINE);
 });
