@@ -26,6 +26,8 @@ import { Received } from './received.ts';
 import { joiningOf, usablePaths } from './usable.ts';
 
 const TICK_MS: Milliseconds = 20;
+/** How often it is looked whether a path that was left out may be used again. */
+const AGAIN_MS: Milliseconds = 1_000;
 /** The plan hears of the client's progress in steps of at least this. */
 const MOVE_STEP: Bytes = 65_536;
 
@@ -41,7 +43,8 @@ export class Download {
   readonly #lanes: Lanes;
   readonly #names = new Map<PathId, string>();
   /** Paths that failed in this download and are not to come back in it, and why. */
-  readonly #out = new Map<PathId, ErrorCode>();
+  /** Not to be used, and until when. */
+  readonly #out = new Map<PathId, { readonly code: ErrorCode; readonly until: Milliseconds }>();
   readonly #queue: PlanEvent[] = [];
   readonly #stack = new DisposableStack();
   #draining = false;
@@ -157,12 +160,14 @@ export class Download {
     sink.onMove(() => this.#moved());
     this.#stack.use(paths.onChange(() => this.#pathsChanged()));
     this.#stack.use(this.#clock.every(TICK_MS, () => this.#tick()));
+    // That a path is left out no longer is told by nobody.
+    this.#stack.use(this.#clock.every(AGAIN_MS, () => this.#pathsChanged()));
     this.#pathsChanged();
     this.#events.report(startedEvent(this.id, this.options, this.#plan));
   }
 
   #pathsChanged(): void {
-    const usable = usablePaths(this.options, (id) => this.#out.has(id));
+    const usable = usablePaths(this.options, (id) => this.#isOut(id));
     for (const known of this.#plan.paths) {
       if (known.standing.kind !== 'out' && !usable.some((path) => path.id === known.id)) {
         this.#tell({ kind: 'left', path: known.id });
@@ -170,7 +175,7 @@ export class Download {
     }
     const joining = usable.filter((path) => {
       const known = pathOf(this.#plan, path.id);
-      return !this.#out.has(path.id) && (known === undefined || known.standing.kind === 'out');
+      return !this.#isOut(path.id) && (known === undefined || known.standing.kind === 'out');
     });
     if (joining.length === 0) return;
     for (const path of joining) this.#names.set(path.id, path.name);
@@ -181,6 +186,10 @@ export class Download {
     });
   }
 
+  #isOut(path: PathId): boolean {
+    return (this.#out.get(path)?.until ?? 0) > this.#clock.now();
+  }
+
   #openGuard(): Guard | undefined {
     const { integrity, memory } = this.options;
     if (integrity === undefined) return undefined;
@@ -188,7 +197,7 @@ export class Download {
       leave: (path, error, forMs) => {
         this.#reportFailed(path, error);
         if (forMs > 0) memory.leaveOut(path, error.code, forMs, error.detail);
-        this.#out.set(path, error.code);
+        this.#out.set(path, { code: error.code, until: Number.POSITIVE_INFINITY });
         this.#tell({ kind: 'left', path });
       },
       lost: (path, spans) => {
@@ -229,7 +238,7 @@ export class Download {
     if (this.#running === undefined || this.#end !== undefined) return;
     this.#running = undefined;
     this.#reportFailed(OWN, error);
-    if (isOneTooMany(this.#out.get(OWN)) && this.#out.delete(OWN)) this.#pathsChanged();
+    if (isOneTooMany(this.#out.get(OWN)?.code) && this.#out.delete(OWN)) this.#pathsChanged();
     this.#tell({ kind: 'run_failed' });
   }
 
@@ -303,7 +312,10 @@ export class Download {
       memory.leaveOut(path, code, forMs, detail);
       this.#events.report({ kind: 'path_out', path, origin: formatOrigin(target.origin), code, forMs });
     }
-    if (next === 'out') this.#out.set(path, code);
+    if (next === 'out') {
+      const until = path === OWN ? Number.POSITIVE_INFINITY : this.#clock.now() + forMs;
+      this.#out.set(path, { code, until });
+    }
     if (path === OWN && !running && code === 'span_validator') {
       this.fail(new LinepoolError('origin_changed'));
       return;

@@ -2,8 +2,10 @@
  * The seats of all downloads of the household, by origin: who has which now, dealt anew when a download begins or ends or offers
  * change. Whoever makes a download joins it here, and leaves when it has ended. It must never hold a seat for one that has left.
  */
+import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import { formatOrigin, type Origin } from '../core/target.ts';
+import type { Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
 import type { PathSource } from './contract.ts';
 import { countOf, dealSeats, hasRoomBeside, type SeatLimits } from './seats.ts';
@@ -18,8 +20,11 @@ export interface Place extends Disposable {
   onChange(listener: () => void): Disposable;
 }
 
+/** Paths are left out for a while, and nobody tells when that is over. */
+const AGAIN_MS: Milliseconds = 1_000;
+
 /** Paths as the download with that place hears of them: also when its seats change, and its seats when paths do. */
-export function seated(place: Place, paths: PathSource): PathSource {
+export function seated(place: Place, paths: PathSource, clock: Clock): PathSource {
   return {
     own: paths.own,
     neighbours: () => paths.neighbours(),
@@ -32,6 +37,7 @@ export function seated(place: Place, paths: PathSource): PathSource {
         }),
       );
       both.use(place.onChange(listener));
+      both.use(clock.every(AGAIN_MS, () => place.reconsider()));
       return both;
     },
   };

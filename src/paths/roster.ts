@@ -110,7 +110,9 @@ export function leaveOut(
   const until = now + Math.min(LONGEST_OUT_MS, out.forMs * factor);
   const detail = (out.detail ?? '').slice(0, DETAIL_CHARS);
   next.delete(key);
-  next.set(key, { path, origin: formatOrigin(origin), since: now, until, code, detail, times });
+  // Who asked for longer is not to be asked sooner because something else went wrong besides.
+  if (before !== undefined && before.until > until) next.set(key, before);
+  else next.set(key, { path, origin: formatOrigin(origin), since: now, until, code, detail, times });
   for (const [oldest] of next) {
     if (next.size <= ROSTER_ENTRIES) break;
     next.delete(oldest);
@@ -166,6 +168,6 @@ export function wordsFor(code: ErrorCode): string {
     case 'connection_lost':
       return 'origin breaks off connections';
     default:
-      return 'origin refused ranges';
+      return isRefusal(code) ? 'origin refused ranges' : 'the neighbours could not be used a moment ago';
   }
 }

@@ -165,11 +165,15 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
       credentials: hasCredentials(head.requestHeaders),
       settings: options.settings,
       sink: window,
-      paths: seated(place, {
-        own: ownLine.within(head.permit),
-        neighbours: () => neighbours.neighbours(),
-        onChange: (listener) => neighbours.onChange(listener),
-      }),
+      paths: seated(
+        place,
+        {
+          own: ownLine.within(head.permit),
+          neighbours: () => neighbours.neighbours(),
+          onChange: (listener) => neighbours.onChange(listener),
+        },
+        clock,
+      ),
       memory: memoryOf(health, origin, place, () => neighbours.neighbours()),
       ownRate: ownLine.down,
       ...(rooms.integrity && { integrity: rooms.integrity }),

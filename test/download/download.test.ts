@@ -54,7 +54,12 @@ async function validatorOf(origin: TestOrigin): Promise<Validator> {
 async function begin(
   origin: TestOrigin,
   neighbours: readonly Path[],
-  options: { whole?: { start: number; end: number }; window?: number; client?: CheckingClient } = {},
+  options: {
+    whole?: { start: number; end: number };
+    window?: number;
+    client?: CheckingClient;
+    isLeftOut?: () => boolean;
+  } = {},
 ): Promise<Run> {
   const validator = await validatorOf(origin);
   const whole = span(options.whole?.start ?? 0, options.whole?.end ?? SIZE);
@@ -83,7 +88,7 @@ async function begin(
           return { [Symbol.dispose]: () => undefined };
         },
       },
-      memory: { isLeftOut: () => false, leaveOut: () => undefined },
+      memory: { isLeftOut: options.isLeftOut ?? (() => false), leaveOut: () => undefined },
       ownRate: 50e6,
       silenceTimeout: 3_000,
     },
@@ -145,6 +150,22 @@ describe('a download over three paths', () => {
     run.download.abandon();
     assert.deepEqual(await run.settle(), { outcome: 'abandoned' });
     await until('the connections to the origin are closed', () => origin.openConnections === 0);
+  });
+});
+
+describe('a neighbour that was left out for a while', () => {
+  it('is used when the while is over, though nobody tells', async () => {
+    await using origin = await startTestOrigin({ faults: [{ kind: 'trickle', rate: 1e6 }] });
+    let isLeftOut = true;
+    const run = await begin(origin, [new BorrowedLine('n1', 50e6)], { isLeftOut: () => isLeftOut });
+    const brought = (): number => run.download.lines().find(({ id }) => id === 'n1')?.bytes ?? 0;
+    run.download.start();
+    await until('bytes come', () => run.client.at > 0);
+    assert.equal(brought(), 0);
+    isLeftOut = false;
+    await until('it brings its part', () => brought() > 0);
+    run.download.abandon();
+    await run.settle();
   });
 });
 

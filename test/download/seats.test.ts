@@ -4,6 +4,7 @@ import { array, assert as check, integer, property, record, subarray } from 'fas
 import { OriginSeats, seated } from '../../src/download/origin-seats.ts';
 import { type Claim, dealSeats, hasRoomBeside } from '../../src/download/seats.ts';
 import { ownLine } from '../support/borrowed-line.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 const PATHS = ['n1', 'n2', 'n3', 'n4', 'n5'];
 const none = new Set<string>();
@@ -150,20 +151,29 @@ describe('the seats of an origin', () => {
     const wants: string[] = [];
     using place = seats.join(A, () => wants);
     const listeners = new Set<() => void>();
-    const paths = seated(place, {
-      own: ownLine(),
-      neighbours: () => [],
-      onChange(listener) {
-        listeners.add(listener);
-        return { [Symbol.dispose]: () => listeners.delete(listener) };
+    const clock = new FakeClock();
+    const paths = seated(
+      place,
+      {
+        own: ownLine(),
+        neighbours: () => [],
+        onChange(listener) {
+          listeners.add(listener);
+          return { [Symbol.dispose]: () => listeners.delete(listener) };
+        },
       },
-    });
+      clock,
+    );
     let had = false;
     const heard = paths.onChange(() => (had = place.has('n1')));
     wants.push('n1');
     for (const listener of listeners) listener();
     assert.equal(had, true, 'its seat is there when it hears of the path');
+    wants.length = 0;
+    clock.advance(1_000);
+    assert.equal(had, false, 'what nobody tells is seen all the same');
     heard[Symbol.dispose]();
     assert.equal(listeners.size, 0);
+    assert.equal(clock.pending, 0);
   });
 });

@@ -28,11 +28,13 @@ describe('the roster', () => {
     assert.equal(EMPTY_ROSTER.size, 0, 'a value is not changed');
   });
 
-  it('the last word counts', () => {
-    let roster = leaveOut(EMPTY_ROSTER, { path: 'n1', code: 'span_status', forMs: 60_000 }, A, 0);
-    roster = leaveOut(roster, { path: 'n1', code: 'dns_failed', forMs: 1_000 }, A, 0);
-    assert.equal(leftOutFor(roster, 'n1', A, 500)?.code, 'dns_failed');
-    assert.equal(leftOutFor(roster, 'n1', A, 2_000)?.code, undefined);
+  it('what asks for longest counts, whatever else goes wrong besides', () => {
+    const first = leaveOut(EMPTY_ROSTER, { path: 'n1', code: 'origin_busy', forMs: 60_000 }, A, 0);
+    const shorter = leaveOut(first, { path: 'n1', code: 'dns_failed', forMs: 1_000 }, A, 0);
+    assert.equal(leftOutFor(shorter, 'n1', A, 59_999)?.code, 'origin_busy');
+    assert.equal(leftOutFor(shorter, 'n1', A, 60_000)?.code, undefined);
+    const longer = leaveOut(first, { path: 'n1', code: 'span_range', forMs: 90_000 }, A, 0);
+    assert.equal(leftOutFor(longer, 'n1', A, 89_999)?.code, 'span_range');
   });
 
   it('for no time means not at all', () => {
