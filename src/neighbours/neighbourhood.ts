@@ -353,8 +353,20 @@ export class Neighbourhood implements AsyncDisposable {
 
   async #onParted({ id, name }: Neighbour): Promise<void> {
     if (this.book.byId(id) === undefined) return;
-    await this.book.remove(id);
-    this.#context.events.report({ kind: 'neighbour_parted', neighbour: name, id, by: 'them' });
+    const { events } = this.#context;
+    // In effect at once; what the disk may refuse is that it is known after a restart.
+    const removed = this.book.remove(id);
+    events.report({ kind: 'neighbour_parted', neighbour: name, id, by: 'them' });
+    try {
+      await removed;
+    } catch (error) {
+      const { code, detail } = asLinepoolError(error);
+      events.report({
+        kind: 'warning',
+        code,
+        detail: `${detail} ${name} would be a neighbour again after a restart.`,
+      });
+    }
   }
 
   /** A neighbour that is another, or for which we are another, may have a new key, or not know ours. Never rejects. */

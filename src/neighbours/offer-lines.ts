@@ -5,6 +5,7 @@
 import { LinepoolError } from '../core/errors.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { Hello, MESSAGE_MAX_BYTES, OfferLine } from './messages.ts';
+import { SILENCE_MS } from './presence-state.ts';
 
 export type OfferMessage =
   | { readonly kind: 'hello'; readonly hello: Hello }
@@ -12,13 +13,16 @@ export type OfferMessage =
   /** Of a kind that we don't know: a sign of life. */
   | { readonly kind: 'other' };
 
-/** Lines of one neighbour that are read within a second; more are a fault of it. */
+/** Lines of one neighbour that are read within a second, over some time; more are a fault of it. */
 export const LINES_PER_SECOND_MAX = 50;
+/** What was held up by the radio comes at once: so much of it as when a neighbour is taken to be gone. */
+export const LINES_SAVED_MAX = (SILENCE_MS / 1000) * LINES_PER_SECOND_MAX;
 
 export class OfferLines {
   #rest = '';
-  #second: Milliseconds = Number.NEGATIVE_INFINITY;
-  #lines = 0;
+  /** Lines that may come at once, as of the last chunk. */
+  #allowed = LINES_SAVED_MAX;
+  #at: Milliseconds = 0;
   readonly #decoder = new TextDecoder();
 
   /**
@@ -30,13 +34,10 @@ export class OfferLines {
     this.#rest = lines.pop() ?? '';
     if (this.#rest.length > MESSAGE_MAX_BYTES)
       throw new LinepoolError('bad_response', 'A line of its offers is too long.');
-    if (now - this.#second >= 1000) {
-      this.#second = now;
-      this.#lines = 0;
-    }
-    this.#lines += lines.length;
-    if (this.#lines > LINES_PER_SECOND_MAX)
-      throw new LinepoolError('bad_response', 'Its offers come too fast.');
+    const earned = ((now - this.#at) / 1000) * LINES_PER_SECOND_MAX;
+    this.#allowed = Math.min(LINES_SAVED_MAX, this.#allowed + earned) - lines.length;
+    this.#at = now;
+    if (this.#allowed < 0) throw new LinepoolError('bad_response', 'Its offers come too fast.');
     return lines.filter((line) => line !== '').map(parseLine);
   }
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { MESSAGE_MAX_BYTES } from '../../src/neighbours/messages.ts';
-import { LINES_PER_SECOND_MAX, OfferLines } from '../../src/neighbours/offer-lines.ts';
+import { LINES_PER_SECOND_MAX, LINES_SAVED_MAX, OfferLines } from '../../src/neighbours/offer-lines.ts';
 
 const line = (message: object): string => `${JSON.stringify(message)}\n`;
 const offer = (bytesPerSecond: number) => ({ kind: 'offer', bytesPerSecond, bufferBytes: 1 });
@@ -50,7 +50,7 @@ test('what makes no sense is the end of it', () => {
     '{"kind":"offer","bytesPerSecond":1e999,"bufferBytes":1}\n',
     line({ kind: 'hello', name: 'A' }),
     'x'.repeat(MESSAGE_MAX_BYTES + 1),
-    line(offer(1)).repeat(LINES_PER_SECOND_MAX + 1),
+    line(offer(1)).repeat(LINES_SAVED_MAX + 1),
   ];
   for (const text of bad) {
     assert.throws(
@@ -62,9 +62,11 @@ test('what makes no sense is the end of it', () => {
   for (const harmless of ['null\n', '5\n', '\n', '[]\n']) new OfferLines().read(Buffer.from(harmless), 0);
 });
 
-test('as many lines as the limit says may come in each second', () => {
+test('as many lines as the limit says may come in each second, and at once what was held up on the way', () => {
   const lines = new OfferLines();
   const second = Buffer.from(line(offer(1)).repeat(LINES_PER_SECOND_MAX));
-  for (const now of [0, 1_000, 2_000]) assert.equal(lines.read(second, now).length, LINES_PER_SECOND_MAX);
-  assert.throws(() => lines.read(Buffer.from('\n'), 2_999), { code: 'bad_response' });
+  const heldUp = Buffer.from(line(offer(1)).repeat(LINES_SAVED_MAX));
+  assert.equal(lines.read(heldUp, 20_000).length, LINES_SAVED_MAX);
+  for (const now of [21_000, 22_000]) assert.equal(lines.read(second, now).length, LINES_PER_SECOND_MAX);
+  assert.throws(() => lines.read(Buffer.from('\n'), 22_010), { code: 'bad_response' });
 });
