@@ -21,6 +21,8 @@ import {
 import { STATEMENT_MAX as SPAN_STATEMENT_MAX } from '../src/lending/span-statement.ts';
 import {
   FORGIVEN_STEP_MS,
+  NEW_LEASES_MAX,
+  NEW_LEASES_PER_SECOND,
   RECEIPT_STEP,
   SMALL_RECEIPT,
   SMALL_RECEIPTS_MAX,
@@ -40,7 +42,7 @@ import { POST_MS } from '../src/neighbours/link-posts.ts';
 import { MESSAGE_MAX_BYTES } from '../src/neighbours/messages.ts';
 import { NAME_MAX } from '../src/neighbours/neighbour-name.ts';
 import { INVITATION_TTL_MS } from '../src/neighbours/neighbourhood.ts';
-import { LINES_PER_SECOND_MAX } from '../src/neighbours/offer-lines.ts';
+import { LINES_PER_SECOND_MAX, LINES_SAVED_MAX } from '../src/neighbours/offer-lines.ts';
 import { OFFER_REPEAT_MS, OFFER_SPACING_MS, OFFER_UNREAD_MAX } from '../src/neighbours/offer-stream.ts';
 import { REPEAT_MS, SENDS_MAX } from '../src/neighbours/pairing.ts';
 import { INVITATIONS_MAX } from '../src/neighbours/pairing-desk.ts';
@@ -117,6 +119,7 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['offers apart, unless it falls to 0', time(OFFER_SPACING_MS)],
   ['offers that the neighbour leaves unread', size(OFFER_UNREAD_MAX)],
   ['lines of the offers in a second', `${LINES_PER_SECOND_MAX}`],
+  ['the same at once, when they were held up', `${LINES_SAVED_MAX}`],
   ['silence on the offers', time(SILENCE_MS)],
   ['question `hello`', time(QUESTION_MS)],
   ['token of a lease, in characters', `${LEASE_TOKEN_MAX}`],
@@ -124,6 +127,8 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['clocks apart', time(CLOCK_SKEW_MS)],
   ['time that a lease is made out for', time(LONGEST_LEASE_MS)],
   ['leases of one borrower that have not expired', `${LEASES_PER_BORROWER}`],
+  ['new leases of one borrower at once', `${NEW_LEASES_MAX}`],
+  ['the same, earned back in a second', `${NEW_LEASES_PER_SECOND}`],
   ['lease that linepool signs: bytes, at least', size(LEASE_MIN_BYTES)],
   ['lease that linepool signs: bytes, at most', size(LEASE_MAX_BYTES)],
   ['lease that linepool signs: time', time(LEASE_TIME_MS)],
@@ -178,7 +183,7 @@ export const PROTOCOL_SENTENCES: readonly string[] = [
   `no faster than every ${time(OFFER_SPACING_MS)}`,
   `has sent no request for ${link.silentMs / 1_000} s`,
   `asks \`hello\` every ${time(QUESTION_MS)}`,
-  `longer than ${size(MESSAGE_MAX_BYTES)} or comes faster than ${LINES_PER_SECOND_MAX} lines a second`,
+  `longer than ${size(MESSAGE_MAX_BYTES)} or comes faster than ${LINES_PER_SECOND_MAX} lines a second for long`,
   `After ${time(SILENCE_MS)} of silence`,
   `called again after ${time(connectRetry)}`,
   `from ${time(GRACE_MS)} after an offer of 0 on`,

@@ -138,11 +138,11 @@ export class LeaseAccount {
       case 'expired':
         return new LinepoolError('lease_expired', `(lease ${id})`);
       case 'ended':
-        // Lending is on again by now, or it would have been refused before: what the borrower needs is another lease.
-        if (this.#state.code === 'lending_off') {
-          return new LinepoolError('lease_expired', `Lease ${id} was ended when nothing was lent.`);
-        }
-        return new LinepoolError('lease_invalid', `Lease ${id} was ended before (${this.#state.code}).`);
+        // Whether it gets another lease is judged when it asks with one: here it needs to know only that this one is over.
+        return new LinepoolError(
+          this.#state.code === 'not_paired' ? 'lease_invalid' : 'lease_expired',
+          `Lease ${id} was ended before (${this.#state.code}).`,
+        );
       default:
         return this.#state satisfies never;
     }

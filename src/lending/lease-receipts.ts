@@ -42,6 +42,7 @@ export interface Signed {
 export class LeaseReceipts implements Disposable {
   readonly #options: LeaseReceiptsOptions;
   readonly #listeners = new Set<() => void>();
+  readonly #woken: Disposable;
   /** More than this can't have passed. */
   #passed: Bytes;
   #carried: Bytes;
@@ -61,6 +62,9 @@ export class LeaseReceipts implements Disposable {
     this.#signed = options.signedBefore ?? 0;
     this.#carried = this.#signed;
     this.#passed = options.carriedBefore;
+    this.#woken = options.standing.onRoom(() => {
+      for (const listener of this.#listeners) listener();
+    });
   }
 
   /** Running totals, both directions together but for `carriedUp`. */
@@ -111,6 +115,7 @@ export class LeaseReceipts implements Disposable {
     const { step, standing, clock } = this.#options;
     const room = Math.max(0, Math.min(step - this.#open, standing.room(clock.now())));
     if (room === 0) this.#silence ??= this.#watch();
+    else this.#endWatch();
     return room;
   }
 
@@ -182,7 +187,7 @@ export class LeaseReceipts implements Disposable {
       this.#idle = true;
       this.#settle();
     }
-    for (const listener of this.#listeners) listener();
+    this.#options.standing.wake();
   }
 
   /** What is not signed for will not be any more. */
@@ -194,6 +199,7 @@ export class LeaseReceipts implements Disposable {
 
   [Symbol.dispose](): void {
     this.#endWatch();
+    this.#woken[Symbol.dispose]();
     this.#listeners.clear();
   }
 

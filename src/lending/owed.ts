@@ -16,6 +16,8 @@ export const SIGN_EVERY: Bytes = 2 * MIB;
 export const REST_MS: Milliseconds = 250;
 /** While something is under way the lender hears of us so often, though nothing comes: it may be held up by us. */
 export const WORD_MS: Milliseconds = 4_000;
+/** What is late by so much goes before what is due because of its bytes. */
+const LATE_MS: Milliseconds = 1_000;
 
 export interface Owed {
   readonly lease: Lease;
@@ -63,6 +65,9 @@ export const signable = ({ down, up, upPassed }: Owed): Bytes => down + Math.min
 
 export const unsigned = (owed: Owed): Bytes => Math.max(0, signable(owed) - owed.signed);
 
+/** Nothing is under way, all is signed for, and the lender knows. */
+export const isSettled = (owed: Owed): boolean => owed.transfers === 0 && owed.atRest && unsigned(owed) === 0;
+
 export type Due =
   /** Now, for this lease. */
   | { readonly kind: 'sign'; readonly owed: Owed }
@@ -82,6 +87,8 @@ export function dueOf(all: Iterable<Owed>, now: Milliseconds): Due {
     const at = dueAt(owed);
     if (at !== undefined && (soonest === undefined || at < soonest.at)) soonest = { at, owed };
   }
+  // A lender that is to hear of a lease must, however fast others go on.
+  if (soonest !== undefined && now - soonest.at >= LATE_MS) return { kind: 'sign', owed: soonest.owed };
   if (most !== undefined && total >= SIGN_EVERY) return { kind: 'sign', owed: most };
   if (soonest === undefined) return { kind: 'nothing' };
   return soonest.at <= now ? { kind: 'sign', owed: soonest.owed } : { kind: 'wait', until: soonest.at };
@@ -89,5 +96,6 @@ export function dueOf(all: Iterable<Owed>, now: Milliseconds): Due {
 
 function dueAt(owed: Owed): Milliseconds | undefined {
   if (owed.transfers > 0) return owed.toldAt + WORD_MS;
-  return owed.atRest && unsigned(owed) === 0 ? undefined : owed.restedAt + REST_MS;
+  // Not sooner after the last word either: what the lender says that it passed on may grow by a byte with each.
+  return isSettled(owed) ? undefined : Math.max(owed.restedAt, owed.toldAt) + REST_MS;
 }

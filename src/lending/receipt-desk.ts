@@ -83,7 +83,7 @@ export class ReceiptDesk implements Disposable {
 
   /**
    * A lease at its first use: from here on it is on record. `onSilent`: it is to end, because its borrower does not sign.
-   * @throws LinepoolError `receipt_missing`, `ledger_failed`
+   * @throws LinepoolError `receipt_missing`, `overloaded`, `ledger_failed`
    */
   open(
     lease: Lease,
@@ -96,6 +96,7 @@ export class ReceiptDesk implements Disposable {
     if (standing.isShutOut(clock.now())) {
       throw new LinepoolError('receipt_missing', 'What was carried for you before was not signed for.');
     }
+    if (!standing.takesLease(clock.now())) throw new LinepoolError('overloaded', 'Too many new leases came.');
     const before = record.carried('lender', id, lease.id);
     if (record.append({ kind: 'lease', role: 'lender', neighbour: id, token, publicKey }) === undefined) {
       throw new LinepoolError('ledger_failed');

@@ -20,7 +20,7 @@ import type { LeaseMeter } from '../paths/metered.ts';
 import type { Leases } from '../paths/neighbour-line.ts';
 import { LEASE_HEADER, type Lease } from './lease.ts';
 import { LEASES_KEPT, type LeaseSigner } from './lease-signer.ts';
-import { dueOf, type Owed, owedAtStart, signable, unsigned } from './owed.ts';
+import { dueOf, isSettled, type Owed, owedAtStart, signable, unsigned } from './owed.ts';
 import type { LendingRecord } from './receipt-desk.ts';
 import { RECEIPT_STEP } from './standing.ts';
 
@@ -197,19 +197,21 @@ export class ReceiptWriter implements Leases, AsyncDisposable {
     return owed;
   }
 
-  /** Forgets the oldest of those that are settled, and never uses that lease again. */
+  /** Forgets the one that is longest at rest, a settled one if there is any, and never uses that lease again. */
   #makeRoom(): void {
-    let kept = 0;
-    for (const { owed } of this.#lenders.values()) kept += owed.size;
-    if (kept < OWED_MAX) return;
-    for (const { owed } of this.#lenders.values()) {
-      for (const [token, { transfers }] of owed) {
-        if (transfers > 0) continue;
-        owed.delete(token);
-        this.#options.signer.spoiled(token);
-        return;
-      }
-    }
+    const all = [...this.#lenders.values()].flatMap((lender) =>
+      [...lender.owed.values()].map((owed) => ({ lender, owed })),
+    );
+    if (all.length < OWED_MAX) return;
+    const resting = all
+      .filter(({ owed }) => owed.transfers === 0)
+      .sort(
+        ({ owed: a }, { owed: b }) => Number(isSettled(b)) - Number(isSettled(a)) || a.restedAt - b.restedAt,
+      );
+    const [first] = resting;
+    if (first === undefined) return;
+    first.lender.owed.delete(first.owed.token);
+    this.#options.signer.spoiled(first.owed.token);
   }
 
   /** Sends what is due, or sees to it that somebody looks again. */
@@ -221,7 +223,11 @@ export class ReceiptWriter implements Leases, AsyncDisposable {
     const { clock } = this.#options;
     const now = clock.now();
     const due = dueOf(lender.owed.values(), now);
-    if (due.kind === 'nothing') return;
+    if (due.kind === 'nothing') {
+      // What it does not owe it can't fail at: the next time is a first time.
+      lender.failing = undefined;
+      return;
+    }
     const at = Math.max(lender.failing?.retryAt ?? now, due.kind === 'wait' ? due.until : now);
     if (due.kind === 'sign' && at <= now) this.#begin(lender, due.owed);
     else lender.timer = clock.after(at - now, () => this.#look(lender));
@@ -261,6 +267,7 @@ export class ReceiptWriter implements Leases, AsyncDisposable {
       const answer = parseMessage(ReceiptAnswer, await post(lender.id, { receipt, idle }));
       this.#answered(lender, owed, { total, receipt, answer });
       if (idle && owed.transfers === 0 && owed.restedAt === restedAt) owed.atRest = true;
+      if (owed.over && isSettled(owed)) lender.owed.delete(owed.token);
     } catch (thrown) {
       this.#failed(lender, owed, receipt, asLinepoolError(thrown));
     }

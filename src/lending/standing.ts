@@ -31,16 +31,43 @@ export const SMALL_RECEIPT: Bytes = 64 * KIB;
 export const SMALL_RECEIPTS_MAX = 256;
 export const SMALL_RECEIPTS_PER_SECOND = 2;
 
+/** A lease is put on record at its first use, and kept for years: so many new ones at once, and so many earned back in a second. */
+export const NEW_LEASES_MAX = 64;
+export const NEW_LEASES_PER_SECOND = 1;
+
+/** How many of a kind were taken and are not earned back; at most so many are taken at once. */
+class Allowed {
+  readonly #most: number;
+  readonly #perSecond: number;
+  #taken = 0;
+  #at: Milliseconds = 0;
+
+  constructor(most: number, perSecond: number) {
+    this.#most = most;
+    this.#perSecond = perSecond;
+  }
+
+  /** Whether one more may be; if so, it is counted. */
+  takes(now: Milliseconds): boolean {
+    const earned = ((now - this.#at) / 1000) * this.#perSecond;
+    const taken = Math.max(0, this.#taken - earned);
+    if (taken + 1 > this.#most) return false;
+    this.#taken = taken + 1;
+    this.#at = now;
+    return true;
+  }
+}
+
 export class Standing {
   readonly #step: Bytes;
+  readonly #waiting = new Set<() => void>();
+  readonly #smallReceipts = new Allowed(SMALL_RECEIPTS_MAX, SMALL_RECEIPTS_PER_SECOND);
+  readonly #newLeases = new Allowed(NEW_LEASES_MAX, NEW_LEASES_PER_SECOND);
   #open: Bytes = 0;
   #lost: Bytes = 0;
   #lostAt: Milliseconds = 0;
   #signed: Bytes = 0;
   #remembered: Bytes = 0;
-  /** Small receipts that have not been earned back, when the last one came. */
-  #small = 0;
-  #smallAt: Milliseconds = 0;
 
   /** `step`: `RECEIPT_STEP`, or Infinity when nothing is to be signed. */
   constructor(step: Bytes) {
@@ -64,13 +91,23 @@ export class Standing {
 
   /** Whether one more receipt may be put on record, for so much more than the one before; if so, it is counted. */
   takes(newly: Bytes, now: Milliseconds): boolean {
-    if (newly >= SMALL_RECEIPT) return true;
-    const earned = ((now - this.#smallAt) / 1000) * SMALL_RECEIPTS_PER_SECOND;
-    const small = Math.max(0, this.#small - earned);
-    if (small + 1 > SMALL_RECEIPTS_MAX) return false;
-    this.#small = small + 1;
-    this.#smallAt = now;
-    return true;
+    return newly >= SMALL_RECEIPT || this.#smallReceipts.takes(now);
+  }
+
+  /** Whether one more lease may be put on record; if so, it is counted. */
+  takesLease(now: Milliseconds): boolean {
+    return this.#newLeases.takes(now);
+  }
+
+  /** Calls back when more may be carried than before. */
+  onRoom(listener: () => void): Disposable {
+    this.#waiting.add(listener);
+    return { [Symbol.dispose]: () => this.#waiting.delete(listener) };
+  }
+
+  /** There may be room: for all its leases, since they share it. */
+  wake(): void {
+    for (const listener of this.#waiting) listener();
   }
 
   /** How much more may be signed of what a daemon before this one carried: it carried no more unsigned. */

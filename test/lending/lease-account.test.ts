@@ -76,6 +76,11 @@ test('the reason of the signal says why', () => {
   parted.end('not_paired');
   assert.equal((parted.signal.reason as LinepoolError).code, 'not_paired');
   assert.equal(parted.refusal()?.code, 'lease_invalid');
+  for (const code of ['lending_off', 'receipt_missing', 'ledger_failed', 'cut_off'] as const) {
+    const ended = new LeaseAccount(lease, () => undefined);
+    ended.end(code);
+    assert.equal(ended.refusal()?.code, 'lease_expired', code);
+  }
   const paused = new LeaseAccount(lease, () => undefined);
   paused.end('lending_off');
   assert.equal((paused.signal.reason as LinepoolError).code, 'lending_off');

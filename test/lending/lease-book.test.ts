@@ -6,6 +6,7 @@ import { CLOCK_SKEW_MS, type Lease, signLease } from '../../src/lending/lease.ts
 import type { LeaseAccount } from '../../src/lending/lease-account.ts';
 import { LEASES_PER_BORROWER, LeaseBook, LONGEST_LEASE_MS } from '../../src/lending/lease-book.ts';
 import { ReceiptDesk } from '../../src/lending/receipt-desk.ts';
+import { NEW_LEASES_MAX, NEW_LEASES_PER_SECOND } from '../../src/lending/standing.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { MemoryRecord } from '../support/record.ts';
 
@@ -140,16 +141,35 @@ test('leases of one borrower, or all, are ended at once', async () => {
 
 test('a borrower can not fill the book', async () => {
   const { book, borrower, token, clock } = setUp();
-  for (let i = 0; i < LEASES_PER_BORROWER; i += 1) await book.open(await token(), borrower, ORIGIN);
-  await assert.rejects(book.open(await token(), borrower, ORIGIN), refusedAs('overloaded'));
+  const longest = 2 * LEASES_PER_BORROWER * 1_000;
+  const long = () => token({ expiresAt: clock.wall() + longest });
+  for (let i = 0; i < LEASES_PER_BORROWER; i += 1) {
+    await book.open(await long(), borrower, ORIGIN);
+    clock.advance(1_000 / NEW_LEASES_PER_SECOND);
+  }
+  await assert.rejects(book.open(await token(), borrower, ORIGIN), /not over yet/);
   const second = household('second');
   assert.ok(await book.open(await token({}, second), second, ORIGIN));
-  clock.advance(TIME_MS + CLOCK_SKEW_MS);
+  clock.advance(longest + CLOCK_SKEW_MS);
   assert.ok(await book.open(await token(), borrower, ORIGIN));
   const late = book.open(await token({}, second), second, ORIGIN);
   book[Symbol.dispose]();
   await assert.rejects(late, refusedAs('lending_off'));
   assert.equal(clock.pending, 0);
+});
+
+test('what is put on record for a borrower is bounded in number, and earned back', async () => {
+  const { book, borrower, token, clock } = setUp();
+  // Made out for no time but the clocks' difference: it is over, and forgotten, at once.
+  const open = async () => {
+    const expiresAt = clock.wall() - CLOCK_SKEW_MS + 1_000;
+    return book.open(await token({ issuedAt: expiresAt - 1, expiresAt }), borrower, ORIGIN);
+  };
+  for (let i = 0; i < NEW_LEASES_MAX; i += 1) await open();
+  await assert.rejects(open(), /Too many new leases/);
+  clock.advance(1_000 / NEW_LEASES_PER_SECOND);
+  assert.ok(await open());
+  await assert.rejects(open(), refusedAs('overloaded'));
 });
 
 test('a lease made out for more bytes than the policy has carries as many as the policy has', async () => {

@@ -73,3 +73,15 @@ test('while something is under way the lender hears of us now and then', () => {
   assert.deepEqual(dueOf([one], 50 + WORD_MS), { kind: 'sign', owed: one });
   assert.deepEqual(dueOf([], 60), { kind: 'nothing' });
 });
+
+test('what is late goes before what is due because of its bytes', () => {
+  const fast = owed({ transfers: 1, down: SIGN_EVERY, toldAt: 10_000 });
+  const held = owed({ transfers: 1, toldAt: 10_000 - WORD_MS });
+  assert.deepEqual(dueOf([fast, held], 10_000), { kind: 'sign', owed: fast });
+  assert.deepEqual(dueOf([fast, held], 11_000), { kind: 'sign', owed: held });
+});
+
+test('a lender that says it passed on a byte more each time is not answered at once each time', () => {
+  const one = owed({ up: 100, upPassed: 1, restedAt: 0, toldAt: 5_000 });
+  assert.deepEqual(dueOf([one], 5_000), { kind: 'wait', until: 5_000 + REST_MS });
+});

@@ -408,6 +408,64 @@ test('a lender that is away is not at fault', async () => {
   assert.notEqual(await pair.writer.lease(pair.lender.id, ORIGIN, 1), token);
 });
 
+test('an outage that is over does not count against a lender, nor hold its receipts up', async () => {
+  const pair = receiptPair();
+  const { carry, end } = await underWay(pair);
+  carry(10);
+  end();
+  await pair.advance(1_000);
+  assert.deepEqual(totals(pair, 'borrowed'), [10], 'it stays, and nothing is owed for it');
+  const { answer } = pair;
+  pair.answer = () => Promise.reject(new LinepoolError('neighbour_unreachable'));
+  pair.isUp = false;
+  const second = pair.writer.carrying(await pair.writer.lease(pair.lender.id, { ...ORIGIN, port: 81 }, 1e9));
+  second.down(SIGN_EVERY);
+  for (let ms = 0; ms <= ANSWER_MS; ms += RETRY_MS) await pair.advance(RETRY_MS);
+  second[Symbol.dispose]();
+  await pair.advance(3_600_000);
+  pair.isUp = true;
+  // The first answer is lost on the way: that is no reason to leave it alone.
+  const again = await underWay(pair);
+  again.carry(SIGN_EVERY);
+  await pair.advance(0);
+  assert.equal(pair.writer.isLeftAlone(pair.lender.id), false);
+  pair.answer = answer;
+  await pair.advance(RETRY_MS);
+  assert.equal(pair.writer.signedFor(pair.lender.id), 10 + SIGN_EVERY);
+});
+
+test('a lease that is over and signed for is forgotten; of those kept, a settled one makes room', async () => {
+  const pair = receiptPair();
+  const { token, carry, end } = await underWay(pair);
+  carry(10);
+  end();
+  pair.writer.spoiled(token);
+  await pair.advance(1_000);
+  const { borrower } = pair.lent.of('receipt').at(-1) ?? {};
+  assert.equal(parseReceipt(borrower ?? '').last, true);
+  const posted = pair.posted.length;
+  await pair.writer[Symbol.asyncDispose]();
+  assert.equal(pair.posted.length, posted);
+});
+
+test('a receipt for one lease makes room for the others of its borrower', async () => {
+  const pair = receiptPair();
+  const first = await underWay(pair);
+  const second = await pair.open(await pair.lease());
+  using _under = second.receipts?.begin();
+  let woken = 0;
+  second.receipts?.onRoom(() => (woken += 1));
+  first.account.carry(RECEIPT_STEP);
+  first.receipts.down(RECEIPT_STEP);
+  assert.equal(second.room(), 0, 'a new borrower has one step under all its leases');
+  first.meter.down(RECEIPT_STEP);
+  await pair.advance(1);
+  assert.ok(woken > 0);
+  assert.ok(second.room() > 0);
+  pair.clock.advance(RECEIPT_WAIT_MS);
+  assert.equal(second.signal.aborted, false, 'it was not it that was silent');
+});
+
 test('a lender that claims far more than came is left alone, and the lease is over', async () => {
   const pair = receiptPair();
   const { carry, token } = await underWay(pair);
