@@ -32,6 +32,7 @@ import { TRUST_LEVELS } from './core/trust.ts';
 
 /** Longer than any lease lives: none is removed that may still be used. */
 const LEAST_KEPT = 30 * 86_400_000;
+const LEAST_LEDGER = 1024 * 1024;
 /** What holds for one neighbour; live settings override it key by key. */
 const neighbourTerms = z.strictObject({
   allow: z.boolean().optional(),
@@ -202,6 +203,11 @@ const SECTIONS = {
       time.refine((ms) => ms >= LEAST_KEPT, 'must be at least "30 d"'),
       '400 d',
       'How long the ledger keeps what was carried for whom; older entries are removed.',
+    ),
+    max_size: key(
+      size.refine((bytes) => bytes >= LEAST_LEDGER, 'must be at least "1 MiB"'),
+      '1 GiB',
+      'What the ledger may grow to, some 4,000,000 entries; then nothing is lent that it would have to record.',
     ),
   }),
   control: z.strictObject({

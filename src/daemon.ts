@@ -146,6 +146,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
       events,
       household: identity,
       keep: config.ledger.keep,
+      maxBytes: config.ledger.max_size,
     }),
   );
   const lender = owned.use(
