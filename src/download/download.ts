@@ -7,7 +7,7 @@
  *     lanes ──spans──►  received? ──fresh bytes──► sink ──moved──► plan ──ask, stop──► lanes
  */
 import type { Clock } from '../core/clock.ts';
-import { asLinepoolError, type ErrorCode, LinepoolError } from '../core/errors.ts';
+import { asLinepoolError, LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import { EMPTY, lengthOf } from '../core/span.ts';
 import { formatOrigin } from '../core/target.ts';
@@ -18,12 +18,13 @@ import type { DownloadOptions, Ended, RunningFeed, RunningResponse } from './con
 import { failedPath, isOneTooMany, judge } from './failure.ts';
 import { Guard } from './integrity/guard.ts';
 import { Lanes } from './lanes.ts';
+import { LeftOut } from './left-out.ts';
 import { type LineView, linesOf } from './line-view.ts';
 import { step } from './plan.ts';
 import type { AskId, PlanCommand, PlanEvent, PlanState } from './plan-state.ts';
 import { isResting, pathOf, rateOf } from './plan-state.ts';
 import { Received } from './received.ts';
-import { joiningOf, usablePaths } from './usable.ts';
+import { changedPaths, joiningOf } from './usable.ts';
 
 const TICK_MS: Milliseconds = 20;
 /** How often it is looked whether a path that was left out may be used again. */
@@ -42,9 +43,7 @@ export class Download {
   readonly #resolve: (ended: Ended) => void;
   readonly #lanes: Lanes;
   readonly #names = new Map<PathId, string>();
-  /** Paths that failed in this download and are not to come back in it, and why. */
-  /** Not to be used, and until when. */
-  readonly #out = new Map<PathId, { readonly code: ErrorCode; readonly until: Milliseconds }>();
+  readonly #out = new LeftOut();
   readonly #queue: PlanEvent[] = [];
   readonly #stack = new DisposableStack();
   #draining = false;
@@ -167,16 +166,9 @@ export class Download {
   }
 
   #pathsChanged(): void {
-    const usable = usablePaths(this.options, (id) => this.#isOut(id));
-    for (const known of this.#plan.paths) {
-      if (known.standing.kind !== 'out' && !usable.some((path) => path.id === known.id)) {
-        this.#tell({ kind: 'left', path: known.id });
-      }
-    }
-    const joining = usable.filter((path) => {
-      const known = pathOf(this.#plan, path.id);
-      return !this.#isOut(path.id) && (known === undefined || known.standing.kind === 'out');
-    });
+    const isOut = (id: PathId): boolean => this.#out.has(id, this.#clock.now());
+    const { leaving, joining } = changedPaths(this.options, this.#plan, isOut);
+    for (const path of leaving) this.#tell({ kind: 'left', path });
     if (joining.length === 0) return;
     for (const path of joining) this.#names.set(path.id, path.name);
     const latencyMs = this.#running?.response.latencyMs;
@@ -186,10 +178,6 @@ export class Download {
     });
   }
 
-  #isOut(path: PathId): boolean {
-    return (this.#out.get(path)?.until ?? 0) > this.#clock.now();
-  }
-
   #openGuard(): Guard | undefined {
     const { integrity, memory } = this.options;
     if (integrity === undefined) return undefined;
@@ -197,7 +185,7 @@ export class Download {
       leave: (path, error, forMs) => {
         this.#reportFailed(path, error);
         if (forMs > 0) memory.leaveOut(path, error.code, forMs, error.detail);
-        this.#out.set(path, { code: error.code, until: Number.POSITIVE_INFINITY });
+        this.#out.add(path, error.code);
         this.#tell({ kind: 'left', path });
       },
       lost: (path, spans) => {
@@ -238,7 +226,10 @@ export class Download {
     if (this.#running === undefined || this.#end !== undefined) return;
     this.#running = undefined;
     this.#reportFailed(OWN, error);
-    if (isOneTooMany(this.#out.get(OWN)?.code) && this.#out.delete(OWN)) this.#pathsChanged();
+    if (isOneTooMany(this.#out.why(OWN))) {
+      this.#out.forgive(OWN);
+      this.#pathsChanged();
+    }
     this.#tell({ kind: 'run_failed' });
   }
 
@@ -312,10 +303,7 @@ export class Download {
       memory.leaveOut(path, code, forMs, detail);
       this.#events.report({ kind: 'path_out', path, origin: formatOrigin(target.origin), code, forMs });
     }
-    if (next === 'out') {
-      const until = path === OWN ? Number.POSITIVE_INFINITY : this.#clock.now() + forMs;
-      this.#out.set(path, { code, until });
-    }
+    if (next === 'out') this.#out.add(path, code, this.#clock.now() + forMs);
     if (path === OWN && !running && code === 'span_validator') {
       this.fail(new LinepoolError('origin_changed'));
       return;

@@ -4,14 +4,14 @@
 import type { BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { Path, PathId } from '../paths/path.ts';
 import type { DownloadOptions } from './contract.ts';
-import type { Joining } from './plan-state.ts';
+import type { Joining, PlanState } from './plan-state.ts';
 import { UNKNOWN_RATE } from './throughput.ts';
 
 /** What a neighbour's first byte is thought to take beyond our own: its request to us, and a connection of its own. */
 const DETOUR_MS: Milliseconds = 50;
 
 /** The own line, which is what there always is and never left out beforehand, and the neighbours' that may be used. */
-export function usablePaths(
+function usablePaths(
   { paths, target, credentials, memory }: DownloadOptions,
   isOut: (id: PathId) => boolean,
 ): readonly Path[] {
@@ -25,6 +25,20 @@ export function usablePaths(
     );
   };
   return [paths.own, ...paths.neighbours().filter(usable)];
+}
+
+/** Of what may be used now, what the plan does not use yet, and of what it uses what may not be used any more. */
+export function changedPaths(
+  options: DownloadOptions,
+  plan: PlanState,
+  isOut: (id: PathId) => boolean,
+): { readonly leaving: readonly PathId[]; readonly joining: readonly Path[] } {
+  const usable = usablePaths(options, isOut);
+  const used = plan.paths.filter(({ standing }) => standing.kind !== 'out');
+  return {
+    leaving: used.map(({ id }) => id).filter((id) => !usable.some((path) => path.id === id)),
+    joining: usable.filter((path) => !isOut(path.id) && !used.some(({ id }) => id === path.id)),
+  };
 }
 
 /** What a path that joins is taken for until it has shown something. */
