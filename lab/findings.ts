@@ -47,6 +47,10 @@ const FINDINGS: Readonly<Record<string, string>> = {
     'Both lines are full until the second falls from 14 to 5 Mbit/s: its queue, of 100 ms at the rate in its contract, holds a second then, what overflowed it is sent again late, and for up to a second nothing comes over it. The client waits for that, the window fills, and who is fast has nothing to ask for',
   'lossy twicePart':
     'Spans that wait for a packet that is sent again are asked of another line when that would bring them sooner, and come twice then',
+  'falling efficiency':
+    'The line of 20 Mbit/s is full 0.6 s after the beginning and that of 5, with a round trip of 240 ms, after 1.6 s: a connection opens over six of them. Towards the end lines stood still for some tenths of a second; the processors had other work to do besides in these rounds',
+  'wget efficiency': HEAD_ROOM,
+  'aria2-through-proxy efficiency': HEAD_ROOM,
   'fast efficiency': TWO_CORES,
   'fast aheadOfMptcp': TWO_CORES,
   'equal-6 efficiency': TWO_CORES,

@@ -12,6 +12,7 @@ import type { LendingScenario } from './lending-scenario.ts';
 import { LENDING_SCENARIOS } from './lending-scenarios.ts';
 import type { LineSample } from './line-samples.ts';
 import { REPOSITORY } from './places.ts';
+import { shownMachine } from './results.ts';
 import { lineChart, type Series } from './svg.ts';
 
 const FOLDER = join(REPOSITORY, 'docs', 'lending');
@@ -97,7 +98,7 @@ export function writeLendingReport(): string {
     `# Lending, measured
 
 Written by \`npm run lab -- report --lending\` from what \`npm run lab -- lending\` measured; how, and what the figures are, is in [lab.md](../lab.md#lending).
-Machine: ${[...new Set(all.map(({ result }) => result.machine))].join('; ')}. Commit: ${[...new Set(all.map(({ result }) => result.commit))].join(', ')}. Rounds: ${rounds.join(', ')}.
+Machine: ${[...new Set(all.map(({ result }) => shownMachine(result.machine)))].join('; ')}. Commit: ${[...new Set(all.map(({ result }) => result.commit))].join(', ')}. Rounds: ${rounds.join(', ')}.
 ${bars.filter(({ held }) => held).length} of ${bars.length} bars were held.${left.length === 0 ? '' : ` Not measured here: ${left.join(', ')}.`}
 
 ![${title}](over-time.svg)

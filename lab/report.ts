@@ -10,7 +10,7 @@ import { type Figures, figuresOf, type SchemeFigures, type Spread } from './figu
 import { findingOf } from './findings.ts';
 import { pictures } from './pictures.ts';
 import { REPOSITORY } from './places.ts';
-import { latestResults, type Result } from './results.ts';
+import { latestResults, type Result, shownMachine } from './results.ts';
 import { SCHEMES, type Scenario } from './scenario.ts';
 import { MATRIX } from './scenarios.ts';
 
@@ -101,7 +101,7 @@ export function writeReport(): string {
 }
 
 function page(all: readonly Evaluated[], drawn: ReturnType<typeof pictures>): string {
-  const machines = [...new Set(all.map(({ result }) => result.machine))];
+  const machines = [...new Set(all.map(({ result }) => shownMachine(result.machine)))];
   const commits = [...new Set(all.map(({ result }) => result.commit))];
   const rounds = [...new Set(all.map(({ figures }) => figures.rounds))].sort((a, b) => a - b);
   const wrong = all.filter(({ figures }) => !figures.allRight).map(({ scenario }) => scenario.name);

@@ -68,9 +68,12 @@ export interface Result {
   readonly looks?: readonly Look[];
 }
 
+/** What a machine is called in a report: without the name of its kernel's build. */
+export const shownMachine = (text: string): string => text.replace(/(Linux \d+\.\d+)[^,]*/, '$1');
+
 export function machine(): string {
   const [cpu] = cpus();
-  return `${cpus().length} x ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('.', 2).join('.')}, Node ${process.version}`;
+  return `${cpus().length} x ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
 }
 
 /** The commit, with a `+` when files differ from it. */
