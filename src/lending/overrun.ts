@@ -25,6 +25,9 @@ const FOLLOWS = 1.25;
 /** … within this time. */
 const FOLLOW_MS: Milliseconds = 250;
 
+/** To less than so much of what was lent reading slower leads too late: the kernel's buffers have to fill first. */
+const PLUNGES = 0.5;
+
 export interface Overrun {
   readonly at: Milliseconds;
   /** Came beyond what was lent, and is not made up for; negative: a little less came. */
@@ -67,6 +70,10 @@ export function overrunStep(
     cut,
   };
 }
+
+/** True when what is lent falls so far that what runs is to be cut at once, without a look whether what comes follows. */
+export const plunges = (before: BytesPerSecond, lent: BytesPerSecond, came: BytesPerSecond): boolean =>
+  lent < before * PLUNGES && came > lent * FOLLOWS;
 
 /** What is passed on of what is lent. */
 export const repaying = (lent: BytesPerSecond, { bytes }: Overrun): BytesPerSecond =>

@@ -32,7 +32,7 @@ export const SMALL_RECEIPTS_MAX = 256;
 export const SMALL_RECEIPTS_PER_SECOND = 2;
 
 /** A lease is put on record at its first use, and kept for years: so many new ones at once, and so many earned back in a second. */
-export const NEW_LEASES_MAX = 64;
+export const NEW_LEASES_MAX = 1000;
 export const NEW_LEASES_PER_SECOND = 1;
 
 /** How many of a kind were taken and are not earned back; at most so many are taken at once. */

@@ -22,7 +22,7 @@ import type { LineMemory } from './line-memory.ts';
 import type { LineWatch } from './line-watch.ts';
 import { capacityOf, type Measured, type MeterState, meterStep, NEW_METER } from './meter.ts';
 import { readOverrides, writeOverrides } from './overrides.ts';
-import { NO_OVERRUN, overrunStep, repaying } from './overrun.ts';
+import { NO_OVERRUN, overrunStep, plunges, repaying } from './overrun.ts';
 import {
   type Allowance,
   allowanceOf,
@@ -118,6 +118,7 @@ export class Steward implements AsyncDisposable {
   #meter: MeterState = NEW_METER;
   #share: ShareState = NEW_SHARE;
   #overrun = NO_OVERRUN;
+  #cut = false;
   #now: Decision;
   #looked: { readonly now: Milliseconds; readonly wall: Milliseconds };
   #linkOnLine: { readonly at: Milliseconds; readonly so: boolean } | undefined;
@@ -250,7 +251,7 @@ export class Steward implements AsyncDisposable {
     this.#now = this.#decide();
     this.#schedule();
     lender.setLent(this.#now.lent);
-    if (this.#overrun.cut) lender.cutRunning();
+    if (this.#cut) lender.cutRunning();
   }
 
   #measure(): void {
@@ -310,6 +311,7 @@ export class Steward implements AsyncDisposable {
       down: { line: capacity.down, own: own.down, lendable: part(may.down) },
       up: { line: capacity.up, own: own.up, lendable: part(may.up) },
     });
+    this.#cut = this.#overrun.cut || plunges(lentBefore, this.#share.lent.down, came);
     const lent = lentOf(
       this.#share,
       allowance,

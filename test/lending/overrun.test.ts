@@ -7,6 +7,7 @@ import {
   NO_OVERRUN,
   type Overrun,
   overrunStep,
+  plunges,
   REPAY_MS,
   repaying,
 } from '../../src/lending/overrun.ts';
@@ -67,6 +68,15 @@ test('what is lent falls: what runs is cut once when what comes does not follow,
     }
     assert.deepEqual(cuts, follows ? [] : [1]);
   }
+});
+
+test('when less than half is lent any more, what runs is cut at once, if more than that comes', () => {
+  assert.equal(plunges(LENT, LENT / 4, LENT), true);
+  assert.equal(plunges(LENT, 0, LENT), true);
+  assert.equal(plunges(LENT, LENT / 4, LENT / 4), false, 'it asked for no more');
+  assert.equal(plunges(LENT, LENT * 0.6, LENT), false);
+  assert.equal(plunges(0, 0, 0), false);
+  assert.equal(plunges(LENT / 4, LENT, LENT), false);
 });
 
 test('a little less lent, or more, cuts nothing', () => {
