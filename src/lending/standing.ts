@@ -8,7 +8,8 @@
  * Bytes are lost without anybody's fault: what lay in the kernel when a connection was reset arrived nowhere. So some are
  * forgiven, more to who has signed for much. Who never signs gets one step, and then half a step in five minutes.
  */
-import { type Bytes, KIB, MIB, type Milliseconds } from '../core/units.ts';
+import { EMPTY, LeakyBucket, type Level, leaked } from '../core/leaky-bucket.ts';
+import { type Bytes, type BytesPerSecond, KIB, MIB, type Milliseconds } from '../core/units.ts';
 
 /** Most that is carried under one lease beyond what is signed, but for what is in flight; of a new borrower, under all its leases. */
 export const RECEIPT_STEP: Bytes = 4 * MIB;
@@ -18,6 +19,7 @@ export const STEPS_MAX = 8;
 const TRUST_OF_SIGNED = 0.5;
 /** A step that was never signed for is forgiven in this time. */
 export const FORGIVEN_STEP_MS: Milliseconds = 10 * 60_000;
+const FORGIVEN_PER_SECOND: BytesPerSecond = RECEIPT_STEP / (FORGIVEN_STEP_MS / 1000);
 /** Of a step, so much must be left for another lease: with less, little would be carried under it before it is held. */
 const LEAST_ROOM = 0.5;
 /** Of what is signed, so much of what was lost is forgiven. */
@@ -35,37 +37,13 @@ export const SMALL_RECEIPTS_PER_SECOND = 2;
 export const NEW_LEASES_MAX = 1000;
 export const NEW_LEASES_PER_SECOND = 1;
 
-/** How many of a kind were taken and are not earned back; at most so many are taken at once. */
-class Allowed {
-  readonly #most: number;
-  readonly #perSecond: number;
-  #taken = 0;
-  #at: Milliseconds = 0;
-
-  constructor(most: number, perSecond: number) {
-    this.#most = most;
-    this.#perSecond = perSecond;
-  }
-
-  /** Whether one more may be; if so, it is counted. */
-  takes(now: Milliseconds): boolean {
-    const earned = ((now - this.#at) / 1000) * this.#perSecond;
-    const taken = Math.max(0, this.#taken - earned);
-    if (taken + 1 > this.#most) return false;
-    this.#taken = taken + 1;
-    this.#at = now;
-    return true;
-  }
-}
-
 export class Standing {
   readonly #step: Bytes;
   readonly #waiting = new Set<() => void>();
-  readonly #smallReceipts = new Allowed(SMALL_RECEIPTS_MAX, SMALL_RECEIPTS_PER_SECOND);
-  readonly #newLeases = new Allowed(NEW_LEASES_MAX, NEW_LEASES_PER_SECOND);
+  readonly #smallReceipts = new LeakyBucket(SMALL_RECEIPTS_MAX, SMALL_RECEIPTS_PER_SECOND);
+  readonly #newLeases = new LeakyBucket(NEW_LEASES_MAX, NEW_LEASES_PER_SECOND);
   #open: Bytes = 0;
-  #lost: Bytes = 0;
-  #lostAt: Milliseconds = 0;
+  #lost: Level = EMPTY;
   #signed: Bytes = 0;
   #remembered: Bytes = 0;
 
@@ -81,22 +59,22 @@ export class Standing {
 
   /** How much more may be carried before something is signed. */
   room(now: Milliseconds): Bytes {
-    return Math.max(0, this.#allowance() - this.#open - this.#stillLost(now));
+    return Math.max(0, this.#allowance() - this.#open - this.#stillLost(now).amount);
   }
 
   /** True when it gets no other lease, because it did not sign for those before. */
   isShutOut(now: Milliseconds): boolean {
-    return this.#allowance() - this.#stillLost(now) < this.#step * LEAST_ROOM;
+    return this.#allowance() - this.#stillLost(now).amount < this.#step * LEAST_ROOM;
   }
 
   /** Whether one more receipt may be put on record, for so much more than the one before; if so, it is counted. */
   takes(newly: Bytes, now: Milliseconds): boolean {
-    return newly >= SMALL_RECEIPT || this.#smallReceipts.takes(now);
+    return newly >= SMALL_RECEIPT || this.#smallReceipts.takes(1, now);
   }
 
   /** Whether one more lease may be put on record; if so, it is counted. */
   takesLease(now: Milliseconds): boolean {
-    return this.#newLeases.takes(now);
+    return this.#newLeases.takes(1, now);
   }
 
   /** Calls back when more may be carried than before. */
@@ -128,22 +106,23 @@ export class Standing {
   sign(total: Bytes, ofOpen: Bytes, ofLost: Bytes, now: Milliseconds): void {
     this.#signed += total;
     this.#open -= ofOpen;
-    this.#lost = Math.max(0, this.#stillLost(now) - ofLost - total * FORGIVEN_OF_SIGNED);
-    this.#lostAt = now;
+    const { amount, at } = this.#stillLost(now);
+    this.#lost = { amount: Math.max(0, amount - ofLost - total * FORGIVEN_OF_SIGNED), at };
   }
 
   /** So much of what is open will not be signed for any more. */
   lose(bytes: Bytes, now: Milliseconds): void {
     this.#open -= bytes;
-    this.#lost = this.#stillLost(now) + bytes;
-    this.#lostAt = now;
+    const { amount, at } = this.#stillLost(now);
+    this.#lost = { amount: amount + bytes, at };
   }
 
   #allowance(): Bytes {
     return this.#step + Math.min((STEPS_MAX - 1) * this.#step, this.#signed * TRUST_OF_SIGNED);
   }
 
-  #stillLost(now: Milliseconds): Bytes {
-    return Math.max(0, this.#lost - ((now - this.#lostAt) / FORGIVEN_STEP_MS) * RECEIPT_STEP);
+  /** In bytes. */
+  #stillLost(now: Milliseconds): Level {
+    return leaked(this.#lost, FORGIVEN_PER_SECOND, now);
   }
 }

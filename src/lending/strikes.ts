@@ -6,6 +6,7 @@
  * than any borrower needs that waits for the next offer. One try more and it is cut off, each time for twice as long; after
  * `FORGET_MS` without, one time is forgotten. It must never be unbounded: neither what is counted nor how long.
  */
+import { EMPTY, type Level, leaked } from '../core/leaky-bucket.ts';
 import type { Milliseconds } from '../core/units.ts';
 
 /** Who was just told that nothing is lent may have requests on their way. */
@@ -18,17 +19,15 @@ export const CUT_OFF_MAX_MS: Milliseconds = 600_000;
 export const FORGET_MS: Milliseconds = 600_000;
 
 export interface Strikes {
-  /** Tries that have not been earned back, when `at` was. */
-  readonly tries: number;
-  readonly at: Milliseconds;
+  /** Tries that have not been earned back. */
+  readonly tries: Level;
   /** How often it was cut off, less what is forgotten. */
   readonly times: number;
   readonly cutOffUntil: Milliseconds;
 }
 
 export const NO_STRIKES: Strikes = {
-  tries: 0,
-  at: 0,
+  tries: EMPTY,
   times: 0,
   cutOffUntil: Number.NEGATIVE_INFINITY,
 };
@@ -41,10 +40,9 @@ export interface Struck {
 
 /** The strikes after one more try. While it is cut off, tries count on. */
 export function struck(before: Strikes, at: Milliseconds): Struck {
-  const elapsed = Math.max(0, at - before.at);
-  const tries = Math.max(0, before.tries - (elapsed * TRIES_PER_SECOND) / 1000) + 1;
-  const strikes = { ...before, at, tries };
-  if (tries <= TRIES_MAX) return { strikes, cutsOff: false };
+  const earned = leaked(before.tries, TRIES_PER_SECOND, at);
+  const tries = { ...earned, amount: earned.amount + 1 };
+  if (tries.amount <= TRIES_MAX) return { strikes: { ...before, tries }, cutsOff: false };
   const goodFor = Math.max(0, at - before.cutOffUntil);
   const forgotten = before.times === 0 ? 0 : Math.floor(goodFor / FORGET_MS);
   const times = Math.max(0, before.times - forgotten) + 1;
@@ -52,7 +50,7 @@ export function struck(before: Strikes, at: Milliseconds): Struck {
   // Twice as long as the longest need not be counted.
   const most = Math.ceil(Math.log2(CUT_OFF_MAX_MS / CUT_OFF_MS)) + 1;
   return {
-    strikes: { tries: 0, at, times: Math.min(times, most), cutOffUntil: at + forMs },
+    strikes: { tries: { amount: 0, at }, times: Math.min(times, most), cutOffUntil: at + forMs },
     cutsOff: true,
   };
 }

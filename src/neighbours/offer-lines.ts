@@ -3,6 +3,7 @@
  * is how many may come in a second. Pure.
  */
 import { LinepoolError } from '../core/errors.ts';
+import { LeakyBucket } from '../core/leaky-bucket.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { Hello, MESSAGE_MAX_BYTES, OfferLine } from './messages.ts';
 import { SILENCE_MS } from './presence-state.ts';
@@ -20,9 +21,7 @@ export const LINES_SAVED_MAX = (SILENCE_MS / 1000) * LINES_PER_SECOND_MAX;
 
 export class OfferLines {
   #rest = '';
-  /** Lines that may come at once, as of the last chunk. */
-  #allowed = LINES_SAVED_MAX;
-  #at: Milliseconds = 0;
+  readonly #lines = new LeakyBucket(LINES_SAVED_MAX, LINES_PER_SECOND_MAX);
   readonly #decoder = new TextDecoder();
 
   /**
@@ -34,10 +33,8 @@ export class OfferLines {
     this.#rest = lines.pop() ?? '';
     if (this.#rest.length > MESSAGE_MAX_BYTES)
       throw new LinepoolError('bad_response', 'A line of its offers is too long.');
-    const earned = ((now - this.#at) / 1000) * LINES_PER_SECOND_MAX;
-    this.#allowed = Math.min(LINES_SAVED_MAX, this.#allowed + earned) - lines.length;
-    this.#at = now;
-    if (this.#allowed < 0) throw new LinepoolError('bad_response', 'Its offers come too fast.');
+    if (!this.#lines.takes(lines.length, now))
+      throw new LinepoolError('bad_response', 'Its offers come too fast.');
     return lines.filter((line) => line !== '').map(parseLine);
   }
 }

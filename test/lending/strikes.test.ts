@@ -73,7 +73,7 @@ test('whatever comes when: what is counted is bounded, and so is how long', () =
       for (const gap of each) {
         at += gap;
         strikes = struck(strikes, at).strikes;
-        assert.ok(strikes.tries >= 0 && strikes.tries <= TRIES_MAX);
+        assert.ok(strikes.tries.amount >= 0 && strikes.tries.amount <= TRIES_MAX);
         assert.ok(cutOffFor(strikes, at) <= CUT_OFF_MAX_MS + 1_000);
         assert.ok(strikes.times <= 8);
       }
