@@ -66,12 +66,14 @@ export class LineMemory implements AsyncDisposable {
 
   /** That was learnt of the line with those interfaces. */
   learnt(interfaces: readonly string[], { down, up }: Directions<BytesPerSecond>): void {
-    const before = this.#find(interfaces);
-    const differs = (is: number, was: number): boolean => Math.abs(is - was) > was * CHANGE_LEAST;
     if (down <= 0 && up <= 0) return;
-    if (before !== undefined && !differs(down, before.down) && !differs(up, before.up)) return;
-    const line = { interfaces: [...interfaces].sort(), down, up, at: this.#clock.wall() };
-    const others = this.#lines.filter((one) => one !== before);
+    // Of what would be recalled now, so that a line that stays the same does not grow old.
+    const before = this.recall(interfaces);
+    const differs = (is: number, was: number): boolean => Math.abs(is - was) > was * CHANGE_LEAST;
+    if (!differs(down, before.down) && !differs(up, before.up)) return;
+    const line = { interfaces: sorted(interfaces), down, up, at: this.#clock.wall() };
+    const known = this.#find(interfaces);
+    const others = this.#lines.filter((one) => one !== known);
     this.#lines = [line, ...others].slice(0, LINES_KEPT);
     this.#due ??= this.#clock.after(REMEMBER_MS, () => this.#write());
   }
@@ -83,7 +85,7 @@ export class LineMemory implements AsyncDisposable {
   }
 
   #find(interfaces: readonly string[]): Remembered | undefined {
-    const names = [...interfaces].sort().join(' ');
+    const names = sorted(interfaces).join(' ');
     return this.#lines.find((one) => one.interfaces.join(' ') === names);
   }
 
@@ -100,6 +102,8 @@ export class LineMemory implements AsyncDisposable {
       });
   }
 }
+
+const sorted = (names: readonly string[]): string[] => [...names].sort();
 
 function parsed(text: string): readonly Remembered[] {
   try {

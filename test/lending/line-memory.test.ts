@@ -46,6 +46,21 @@ test('what the line was seen to carry is known after a restart, of that line and
   assert.deepEqual(memory.recall(['ppp0', 'eth1']), { down: LINE.down / 2, up: LINE.up / 2 });
 });
 
+test('a line that stays the same does not grow old', async (t) => {
+  const { clock, open } = remembering(t);
+  {
+    await using memory = await open();
+    const DAY = 86_400_000;
+    for (let days = 0; days < 28; days += 1) {
+      memory.learnt(['ppp0'], LINE);
+      clock.stepWall(DAY);
+    }
+  }
+  await using memory = await open();
+  const { down } = memory.recall(['ppp0']);
+  assert.ok(down > LINE.down * 0.9, `${down}`);
+});
+
 test('it is written a minute later at most, and not for each small change', async (t) => {
   const { clock, events, file, open } = remembering(t);
   const memory = await open();
