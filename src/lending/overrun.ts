@@ -5,7 +5,11 @@
  *
  * The shaper holds what is passed on, but the line carries what the origin sends until the kernel takes no more: at the
  * beginning of a transfer that is much faster. What came too much is lent already, so that much less is passed on: over
- * a second the line carries what is lent, and what waits stops growing. It must never raise the rate.
+ * a second the line carries what is lent, and what waits stops growing.
+ *
+ * A line that is full carries no more than it can, however much is sent: the rest stands in its queue, where nobody counts it,
+ * and the household's first packets wait behind it. So as long as it is full, less is passed on.
+ * It must never raise the rate.
  */
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 
@@ -15,6 +19,13 @@ export const REPAY_MS: Milliseconds = 125;
 const REMEMBERED_MS: Milliseconds = 500;
 /** What came too little earns so much: packets come in bursts, and more than their mean must not count as too much. */
 export const CREDIT_MS: Milliseconds = 25;
+/** A line is full that carried so much of what it can, all in all in so many looks, as at the beginning of a transfer … */
+export const FULL_LEAST = 0.995;
+const FULL_LOOKS = 30;
+/** … until in so many it was not: packets come in bursts. */
+const NOT_FULL_LOOKS = 2;
+/** While it is full, of what is lent so much less is passed on: little is lost where nothing stands. */
+const DRAINING_PART = 0.1;
 /** Of what is lent, so much is passed on however much has come. */
 export const LEAST_PART = 0.4;
 
@@ -32,6 +43,10 @@ export interface Overrun {
   readonly at: Milliseconds;
   /** Came beyond what was lent, and is not made up for; negative: a little less came. */
   readonly bytes: Bytes;
+  /** The line is full: something may stand in its queue. */
+  readonly full: boolean;
+  /** What the line carried of what it can, in the last `FULL_LOOKS`. */
+  readonly fullness: readonly number[];
   /** Was lent in the step before. */
   readonly lent: BytesPerSecond;
   /** That was much less than in the one before it. */
@@ -43,20 +58,35 @@ export interface Overrun {
 export const NO_OVERRUN: Overrun = {
   at: Number.NEGATIVE_INFINITY,
   bytes: 0,
+  full: false,
+  fullness: [],
   lent: 0,
   fell: false,
   cut: false,
 };
 
-/** The overrun at that time, when since the step before `came` came for borrowers and `lent` was lent, both on the line. */
+export interface Carried {
+  /** For borrowers, on the line. */
+  readonly came: BytesPerSecond;
+  /** What was lent meanwhile. */
+  readonly lent: BytesPerSecond;
+  /** What the line carried in all of what it can; 0 when that is not known. */
+  readonly fullness: number;
+}
+
+/** The overrun at that time, when that was carried since the step before. */
 export function overrunStep(
   before: Overrun,
   at: Milliseconds,
-  { came, lent }: { readonly came: BytesPerSecond; readonly lent: BytesPerSecond },
+  { came, lent, fullness: now }: Carried,
 ): Overrun {
   // Nothing runs that could be slower.
   if (lent <= 0 || !Number.isFinite(lent)) return { ...NO_OVERRUN, at };
   const elapsed = Math.min(REMEMBERED_MS, at - before.at);
+  const fullness = [...before.fullness, now].slice(-FULL_LOOKS);
+  const wasFull = (looks: number): boolean =>
+    fullness.slice(-looks).reduce((sum, part) => sum + part, 0) >= FULL_LEAST * looks;
+  const full = wasFull(before.full ? NOT_FULL_LOOKS : FULL_LOOKS);
   const bytes = before.bytes + ((came - lent) * elapsed) / 1000;
   // The time before a transfer began earns nothing.
   const least = before.lent > 0 ? (-lent * CREDIT_MS) / 1000 : 0;
@@ -65,6 +95,8 @@ export function overrunStep(
   return {
     at,
     bytes: Math.min(Math.max(least, bytes), (lent * REMEMBERED_MS) / 1000),
+    full,
+    fullness,
     lent,
     fell,
     cut,
@@ -76,5 +108,8 @@ export const plunges = (before: BytesPerSecond, lent: BytesPerSecond, came: Byte
   lent < before * PLUNGES && came > lent * FOLLOWS;
 
 /** What is passed on of what is lent. */
-export const repaying = (lent: BytesPerSecond, { bytes }: Overrun): BytesPerSecond =>
-  Number.isFinite(lent) ? Math.max(lent * LEAST_PART, lent - (Math.max(0, bytes) * 1000) / REPAY_MS) : lent;
+export function repaying(lent: BytesPerSecond, { bytes, full }: Overrun): BytesPerSecond {
+  if (!Number.isFinite(lent)) return lent;
+  const draining = full ? lent * DRAINING_PART : 0;
+  return Math.max(lent * LEAST_PART, lent - draining - (Math.max(0, bytes) * 1000) / REPAY_MS);
+}

@@ -302,11 +302,12 @@ export class Steward implements AsyncDisposable {
     const { measured } = this.#meter;
     const own = ownOf(measured);
     // Without counters only what was passed on is known: that is what the shaper let pass.
-    const came =
-      measured.kind === 'rates' && measured.from === 'counters' ? measured.total.down - measured.own.down : 0;
+    const counted = measured.kind === 'rates' && measured.from === 'counters' ? measured : undefined;
+    const came = counted === undefined ? 0 : counted.total.down - counted.own.down;
+    const fullness = counted && capacity.down ? counted.total.down / capacity.down : 0;
     // By what was lent meanwhile, not by what is from now on; each transfer begins anew.
     const lentBefore = lender.isActive ? this.#share.lent.down : 0;
-    this.#overrun = overrunStep(this.#overrun, clock.now(), { came, lent: lentBefore });
+    this.#overrun = overrunStep(this.#overrun, clock.now(), { came, lent: lentBefore, fullness });
     this.#share = shareStep(this.#share, clock.now(), {
       down: { line: capacity.down, own: own.down, lendable: part(may.down) },
       up: { line: capacity.up, own: own.up, lendable: part(may.up) },

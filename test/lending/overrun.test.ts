@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import {
+  type Carried,
   CREDIT_MS,
+  FULL_LEAST,
   LEAST_PART,
   NO_OVERRUN,
   type Overrun,
@@ -14,15 +16,20 @@ import {
 
 const LENT = 4_000_000;
 const STEP_MS = 25;
+const LINE = LENT / 0.99;
+
+type Told = Omit<Carried, 'fullness'> & Partial<Carried>;
+const step = (before: Overrun, at: number, told: Told): Overrun =>
+  overrunStep(before, at, { fullness: 0, ...told });
 
 /** After so long in which so much came. */
 function after(overrun: Overrun, ms: number, came: number): Overrun {
   let state = overrun;
   for (let left = ms; left > 0; left -= STEP_MS)
-    state = overrunStep(state, state.at + STEP_MS, { came, lent: LENT });
+    state = step(state, state.at + STEP_MS, { came, lent: LENT });
   return state;
 }
-const begun = overrunStep(NO_OVERRUN, 0, { came: 0, lent: LENT });
+const begun = step(NO_OVERRUN, 0, { came: 0, lent: LENT });
 
 test('what came too much is made up for, and then all is passed on again', () => {
   const over = after(begun, 400, LENT * 1.1);
@@ -41,7 +48,7 @@ test('what came too little earns next to nothing', () => {
 test('what comes in bursts is not too much when its mean is not', () => {
   let state = begun;
   for (let i = 0; i < 400; i += 1) {
-    state = overrunStep(state, state.at + STEP_MS, {
+    state = step(state, state.at + STEP_MS, {
       came: i % 2 === 0 ? LENT * 1.5 : LENT * 0.48,
       lent: LENT,
     });
@@ -50,8 +57,8 @@ test('what comes in bursts is not too much when its mean is not', () => {
 });
 
 test('the time before a transfer earns nothing', () => {
-  const idle = overrunStep(begun, 10_000, { came: 0, lent: 0 });
-  const first = overrunStep(idle, 11_000, { came: 0, lent: LENT });
+  const idle = step(begun, 10_000, { came: 0, lent: 0 });
+  const first = step(idle, 11_000, { came: 0, lent: LENT });
   assert.equal(first.bytes, 0);
   assert.ok(after(first, 50, LENT * 2).bytes > 0);
 });
@@ -63,7 +70,7 @@ test('what is lent falls: what runs is cut once when what comes does not follow,
     const cuts: number[] = [];
     for (let look = 0; look < 40; look += 1) {
       const came = follows && look > 0 ? lower : LENT;
-      state = overrunStep(state, state.at + STEP_MS, { came, lent: lower });
+      state = step(state, state.at + STEP_MS, { came, lent: lower });
       if (state.cut) cuts.push(look);
     }
     assert.deepEqual(cuts, follows ? [] : [1]);
@@ -79,11 +86,43 @@ test('when less than half is lent any more, what runs is cut at once, if more th
   assert.equal(plunges(LENT / 4, LENT, LENT), false);
 });
 
+/** A line with a queue, whose senders send as fast as is read: how long something stands there, of so much at the beginning. */
+function standsFor(queue: number): number {
+  let state = begun;
+  let waits = queue;
+  let passed = LENT;
+  for (let ms = 0; ms < 10_000; ms += STEP_MS) {
+    const came = Math.min(LINE, passed + (waits * 1000) / STEP_MS);
+    waits += ((passed - came) * STEP_MS) / 1000;
+    if (waits < 1) return ms;
+    state = step(state, state.at + STEP_MS, { came, lent: LENT, fullness: came / LINE });
+    passed = repaying(LENT, state);
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+test('what stands in the queue of a full line is gone soon, though nobody can count it', () => {
+  for (const queueMs of [20, 40, 100]) {
+    const ms = standsFor((LINE * queueMs) / 1000);
+    assert.ok(ms <= 750 + queueMs * 6, `${queueMs} ms of a queue stood for ${ms} ms`);
+  }
+});
+
+test('a line that is nearly full has nothing in its queue, and all is passed on', () => {
+  let state = begun;
+  for (let ms = 0; ms < 10_000; ms += STEP_MS) {
+    // Packets come in bursts.
+    const part = FULL_LEAST - 0.006 + (ms % (2 * STEP_MS) === 0 ? 0.02 : -0.02);
+    state = step(state, state.at + STEP_MS, { came: LINE * part, lent: LENT, fullness: part });
+    assert.ok(repaying(LENT, state) >= LENT * 0.99);
+  }
+});
+
 test('a little less lent, or more, cuts nothing', () => {
   let state = after(begun, 500, LENT);
   for (const lent of [LENT * 0.9, LENT * 0.85, LENT, LENT * 0.95]) {
     for (let look = 0; look < 20; look += 1) {
-      state = overrunStep(state, state.at + STEP_MS, { came: LENT * 1.5, lent });
+      state = step(state, state.at + STEP_MS, { came: LENT * 1.5, lent });
       assert.equal(state.cut, false);
     }
   }
@@ -91,8 +130,8 @@ test('a little less lent, or more, cuts nothing', () => {
 
 test('where nothing is lent, or nothing bounds it, there is nothing to make up for', () => {
   const over = after(begun, 500, LENT * 2);
-  assert.equal(overrunStep(over, over.at + STEP_MS, { came: LENT, lent: 0 }).bytes, 0);
-  assert.equal(overrunStep(over, over.at, { came: LENT, lent: Number.POSITIVE_INFINITY }).bytes, 0);
+  assert.equal(step(over, over.at + STEP_MS, { came: LENT, lent: 0 }).bytes, 0);
+  assert.equal(step(over, over.at, { came: LENT, lent: Number.POSITIVE_INFINITY }).bytes, 0);
   assert.equal(repaying(Number.POSITIVE_INFINITY, over), Number.POSITIVE_INFINITY);
 });
 
@@ -102,7 +141,7 @@ test('it never raises the rate, and always leaves a part of it', () => {
     fc.property(rates, (parts) => {
       let state = begun;
       for (const part of parts) {
-        state = overrunStep(state, state.at + STEP_MS, { came: part * LENT, lent: LENT });
+        state = step(state, state.at + STEP_MS, { came: part * LENT, lent: LENT });
         const rate = repaying(LENT, state);
         assert.ok(rate <= LENT && rate >= LENT * LEAST_PART);
       }
