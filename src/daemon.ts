@@ -170,7 +170,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     ),
   );
   let desk: HouseholdDesk | undefined;
-  let reached: Pick<Neighbourhood, 'reachedAt'> | undefined;
+  let reached: Pick<Neighbourhood, 'linked'> | undefined;
   const watch = new LineWatch({ interface: config.line.interface, clock });
   const delay = new DelayWatch(clock);
   const asked = probed(config.line.probe);
@@ -191,7 +191,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         memory: owned.use(await LineMemory.open(stateDir, clock, events)),
         watch,
         delay,
-        linkedAt: () => reached?.reachedAt() ?? new Set(),
+        linked: () => reached?.linked(),
         ownBytes: () => desk?.ownBytes() ?? 0,
         lentUs: (id) => desk?.borrowedFrom(id) ?? 0,
       },

@@ -45,6 +45,18 @@ export function defaultInterface6(text: string): string | undefined {
   return leastMetric(routes);
 }
 
+export interface ArpEntry {
+  readonly address: string;
+  readonly device: string;
+}
+
+/** Who has been heard on which interface, of `/proc/net/arp` (IPv4). */
+export function arpEntries(text: string): readonly ArpEntry[] {
+  return rows(text).flatMap(([address = '', , flags = '', , , device = '']) =>
+    /^[\d.]+$/.test(address) && Number.parseInt(flags, 16) > 0 ? [{ address, device }] : [],
+  );
+}
+
 /** What each interface has received and sent, of `/proc/net/dev`. */
 export function interfaceCounters(text: string): ReadonlyMap<string, Counters> {
   const found = new Map<string, Counters>();

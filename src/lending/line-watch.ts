@@ -7,7 +7,14 @@ import { readFileSync } from 'node:fs';
 import type { Clock } from '../core/clock.ts';
 import { type Interfaces, type ReadInterfaces, toldInterfaces } from '../core/interfaces.ts';
 import type { Milliseconds } from '../core/units.ts';
-import { type Counters, defaultInterface4, defaultInterface6, interfaceCounters } from './counters.ts';
+import type { Linked } from '../neighbours/link-sockets.ts';
+import {
+  arpEntries,
+  type Counters,
+  defaultInterface4,
+  defaultInterface6,
+  interfaceCounters,
+} from './counters.ts';
 
 /**
  * Kinds of interfaces whose packets go out over another one (include/uapi/linux/if_arp.h): IPIP, IP6IP6, SIT, GRE, GRE over IPv6,
@@ -34,7 +41,7 @@ export interface LineWatchOptions {
 /** Which interfaces lead to clients alone, as it was found. */
 interface InsideNames {
   readonly at: Milliseconds;
-  readonly link: ReadonlySet<string>;
+  readonly link: Linked;
   readonly names: ReadonlySet<string>;
 }
 
@@ -81,14 +88,18 @@ export class LineWatch {
   }
 
   /**
-   * The counters of what leads to the household's clients: all interfaces with an address, but the line's own and those
-   * at whose addresses (`link`) neighbours reach us; of the moment at which `counters` was asked last. Undefined where clients can not be told from neighbours like that.
+   * The counters of what leads to the household's clients: all interfaces with an address, but the line's own and those at which neighbours
+   * reach us; of the moment at which `counters` was asked last. Undefined where clients can not be told from neighbours like that:
+   * also when they are on the same interface.
    */
-  inside(link: ReadonlySet<string>): ReadonlyMap<string, Counters> | undefined {
+  inside(link: Linked): ReadonlyMap<string, Counters> | undefined {
     const { clock } = this.#options;
     const known = this.#inside;
     const isNew = known === undefined || clock.now() - known.at >= ROUTES_EVERY_MS;
-    const { names } = isNew || !sameSet(known.link, link) ? this.#findInside(link) : known;
+    const { names } =
+      isNew || !(sameSet(known.link.at, link.at) && sameSet(known.link.from, link.from))
+        ? this.#findInside(link)
+        : known;
     const found = new Map([...this.#all].filter(([name]) => names.has(name)));
     return found.size === 0 ? undefined : found;
   }
@@ -111,14 +122,19 @@ export class LineWatch {
     );
   }
 
-  #findInside(link: ReadonlySet<string>): InsideNames {
-    const own = Object.entries(this.#told() ?? {});
+  #findInside(link: Linked): InsideNames {
+    const isLine = (name: string): boolean => this.#names.includes(name) || this.#stacked.includes(name);
     const isKnown = this.isGateway && this.#names.length > 0;
-    const names = own.flatMap(([name, addresses = []]) => {
-      const isLine = this.#names.includes(name) || this.#stacked.includes(name);
-      const isClients = isKnown && name !== 'lo' && !isLine;
-      return isClients && !addresses.some(({ address }) => link.has(address)) ? [name] : [];
-    });
+    const others = isKnown
+      ? Object.entries(this.#told() ?? {}).filter(([name]) => name !== 'lo' && !isLine(name))
+      : [];
+    const isLink = ([, addresses = []]: (typeof others)[number]): boolean =>
+      addresses.some(({ address }) => link.at.has(address));
+    const seen = arpEntries(this.#read('/proc/net/arp') ?? '');
+    const isShared = others
+      .filter(isLink)
+      .some(([name]) => seen.some(({ device, address }) => device === name && !link.from.has(address)));
+    const names = isShared ? [] : others.filter((one) => !isLink(one)).map(([name]) => name);
     this.#inside = { at: this.#options.clock.now(), link, names: new Set(names) };
     return this.#inside;
   }

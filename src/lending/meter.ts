@@ -61,6 +61,8 @@ export interface Reading {
 export interface MeterSettings {
   /** Borrowers are reached over the line's own interface: what is lent goes through it twice. */
   readonly linkOnLine: boolean;
+  /** What the household uses of the line passes this machine. */
+  readonly isGateway: boolean;
 }
 
 /** Why a reading says nothing. */
@@ -117,7 +119,11 @@ export const NEW_METER: MeterState = {
 };
 
 /** The meter after that reading. One that comes too soon after the one before changes nothing. */
-export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: MeterSettings): MeterState {
+export function meterStep(
+  state: MeterState,
+  reading: Reading,
+  { linkOnLine, isGateway }: MeterSettings,
+): MeterState {
   const { since } = state;
   if (since === undefined) return { ...state, since: reading, seen: seenIn(reading), learnedAt: reading.at };
   const elapsed = reading.at - since.at;
@@ -176,9 +182,16 @@ export function meterStep(state: MeterState, reading: Reading, { linkOnLine }: M
   const own = { down: Math.max(perSecond(down.own), perSecond(ownBytes)), up: perSecond(up.own) };
   const total = { down: perSecond(bytes.down), up: perSecond(bytes.up) };
   const measured: Measured = { kind: 'rates', from: 'counters', total, own };
+  // Elsewhere the interface carries what stays at home, too: a copy from a machine next to it says nothing about the line.
+  const ofLine = isGateway
+    ? bytes
+    : {
+        down: Math.min(bytes.down, lent.down + ownBytes * WIRE_OVERHEAD),
+        up: Math.min(bytes.up, lent.up),
+      };
   return learnt({ ...began, sight, ahead: { down: down.ahead, up: up.ahead }, measured }, state, {
     at: reading.at,
-    bytes,
+    bytes: ofLine,
     elapsed,
   });
 }

@@ -12,6 +12,7 @@
  * It must never raise the rate.
  */
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
+import type { Measured } from './meter.ts';
 
 /** What came too much is made up for in this time. */
 export const REPAY_MS: Milliseconds = 125;
@@ -74,6 +75,20 @@ export interface Carried {
   readonly fullness: number;
 }
 
+/** What a line that can carry so much carried by that measurement, while so much was lent. */
+export function carriedBy(
+  measured: Measured,
+  line: BytesPerSecond | undefined,
+  lent: BytesPerSecond,
+): Carried {
+  // Not known: when less is lent from now on, it is cut rather than hoped that little comes.
+  if (measured.kind !== 'rates') return { came: lent, lent, fullness: 0 };
+  const came = measured.total.down - measured.own.down;
+  // Without counters only what was passed on is known: that is what the shaper let pass, and its headers are a guess.
+  if (measured.from !== 'counters') return { came: Math.min(came, lent), lent, fullness: 0 };
+  return { came, lent, fullness: line === undefined || line <= 0 ? 0 : measured.total.down / line };
+}
+
 /** The overrun at that time, when that was carried since the step before. */
 export function overrunStep(
   before: Overrun,
@@ -103,8 +118,8 @@ export function overrunStep(
   };
 }
 
-/** True when what is lent falls so far that what runs is to be cut at once, without a look whether what comes follows. */
-export const plunges = (before: BytesPerSecond, lent: BytesPerSecond, came: BytesPerSecond): boolean =>
+/** True when so much less is lent than was that what runs is to be cut at once, without a look whether what comes follows. */
+export const plunges = ({ came, lent: before }: Carried, lent: BytesPerSecond): boolean =>
   lent < before * PLUNGES && came > lent * FOLLOWS;
 
 /** What is passed on of what is lent. */

@@ -13,6 +13,7 @@ import type { Clock } from '../core/clock.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import { type Bytes, type BytesPerSecond, type Milliseconds, PACKET_OVERHEAD } from '../core/units.ts';
+import { type Linked, NOT_LINKED } from '../neighbours/link-sockets.ts';
 import { reciprocity } from './deal.ts';
 import type { Delay, DelayWatch } from './delay-watch.ts';
 import { sameDestinations } from './destinations.ts';
@@ -22,7 +23,7 @@ import type { LineMemory } from './line-memory.ts';
 import type { LineWatch } from './line-watch.ts';
 import { capacityOf, type Measured, type MeterState, meterStep, NEW_METER } from './meter.ts';
 import { readOverrides, writeOverrides } from './overrides.ts';
-import { NO_OVERRUN, overrunStep, plunges, repaying } from './overrun.ts';
+import { carriedBy, NO_OVERRUN, overrunStep, plunges, repaying } from './overrun.ts';
 import {
   type Allowance,
   allowanceOf,
@@ -74,8 +75,8 @@ export interface StewardRooms {
   readonly watch: LineWatch;
   /** The second sign; default none. */
   readonly delay?: DelayWatch;
-  /** Addresses of this machine at which neighbours are connected. */
-  readonly linkedAt: () => ReadonlySet<string>;
+  /** Where neighbours are connected. */
+  readonly linked: () => Linked | undefined;
   /** What the daemon itself fetched for the household since the start. */
   readonly ownBytes: () => Bytes;
   /** What that neighbour's line brought us since the start. */
@@ -119,6 +120,8 @@ export class Steward implements AsyncDisposable {
   #share: ShareState = NEW_SHARE;
   #overrun = NO_OVERRUN;
   #cut = false;
+  /** The pause was not there when the daemon started. */
+  #pausedHere = false;
   #now: Decision;
   #looked: { readonly now: Milliseconds; readonly wall: Milliseconds };
   #linkOnLine: { readonly at: Milliseconds; readonly so: boolean } | undefined;
@@ -228,6 +231,7 @@ export class Steward implements AsyncDisposable {
   }
 
   #take(overrides: Overrides): Promise<void> {
+    this.#pausedHere ||= overrides.pause !== this.#overrides.pause;
     this.#goBy(this.#configured, overrides);
     const written = this.#writing.then(() => writeOverrides(this.#options.stateDir, overrides));
     // The next change goes on whether or not this one is on disk; whoever made it hears of that.
@@ -236,7 +240,7 @@ export class Steward implements AsyncDisposable {
   }
 
   #look(): void {
-    const { clock, lender } = this.#rooms;
+    const { clock, lender, watch } = this.#rooms;
     const wall = clock.wall();
     this.#checkClock(wall);
     this.#count(wall);
@@ -246,7 +250,8 @@ export class Steward implements AsyncDisposable {
     this.#rooms.delay?.look({
       isLent: lender.isActive,
       isOwn: isUsed(measured, this.#now.capacity),
-      hasCounters: measured.kind === 'rates' && measured.from === 'counters',
+      // What others of the household use of the line does not pass a machine that is not the gateway.
+      hasCounters: watch.isGateway && measured.kind === 'rates' && measured.from === 'counters',
     });
     this.#now = this.#decide();
     this.#schedule();
@@ -255,17 +260,17 @@ export class Steward implements AsyncDisposable {
   }
 
   #measure(): void {
-    const { clock, lender, memory, watch, linkedAt, ownBytes } = this.#rooms;
+    const { clock, lender, memory, watch, linked, ownBytes } = this.#rooms;
     const before = this.#meter;
     const reading = {
       at: clock.now(),
       interfaces: watch.counters(),
-      inside: watch.inside(linkedAt()),
+      inside: watch.inside(linked() ?? NOT_LINKED),
       lentBytes: lender.carried,
       ownBytes: ownBytes(),
       lentRate: lender.isActive ? this.#share.lent.down : 0,
     };
-    const after = meterStep(before, reading, { linkOnLine: this.#goesTwice() });
+    const after = meterStep(before, reading, { linkOnLine: this.#goesTwice(), isGateway: watch.isGateway });
     const names = [...(after.seen?.keys() ?? [])];
     const isOther = before.since === undefined || after.seen !== before.seen;
     this.#meter = isOther ? { ...after, learned: memory.recall(names) } : after;
@@ -290,29 +295,24 @@ export class Steward implements AsyncDisposable {
   }
 
   #decide(): Decision {
-    const { clock, usage, lender } = this.#rooms;
+    const { clock, usage, lender, delay } = this.#rooms;
     const wall = clock.wall();
     const doubtful = clock.now() < this.#doubtfulUntil || wall < CLOCK_UNSET_BEFORE;
     const allowance = allowanceOf(this.#policy, { wall, doubtful, usage: usage.at(wall) });
     const capacity = capacityOf(this.#options.line, this.#meter);
     const may = lendable(allowance, capacity);
-    const { delay } = this.#rooms;
     const part = (rate: BytesPerSecond): BytesPerSecond =>
       delay === undefined || delay.factor >= 1 ? rate : delay.factor > 0 ? rate * delay.factor : 0;
     const { measured } = this.#meter;
     const own = ownOf(measured);
-    // Without counters only what was passed on is known: that is what the shaper let pass.
-    const counted = measured.kind === 'rates' && measured.from === 'counters' ? measured : undefined;
-    const came = counted === undefined ? 0 : counted.total.down - counted.own.down;
-    const fullness = counted && capacity.down ? counted.total.down / capacity.down : 0;
     // By what was lent meanwhile, not by what is from now on; each transfer begins anew.
-    const lentBefore = lender.isActive ? this.#share.lent.down : 0;
-    this.#overrun = overrunStep(this.#overrun, clock.now(), { came, lent: lentBefore, fullness });
+    const carried = carriedBy(measured, capacity.down, lender.isActive ? this.#share.lent.down : 0);
+    this.#overrun = overrunStep(this.#overrun, clock.now(), carried);
     this.#share = shareStep(this.#share, clock.now(), {
       down: { line: capacity.down, own: own.down, lendable: part(may.down) },
       up: { line: capacity.up, own: own.up, lendable: part(may.up) },
     });
-    this.#cut = this.#overrun.cut || plunges(lentBefore, this.#share.lent.down, came);
+    this.#cut = this.#overrun.cut || plunges(carried, this.#share.lent.down);
     const lent = lentOf(
       this.#share,
       allowance,
@@ -356,8 +356,8 @@ export class Steward implements AsyncDisposable {
     usage.stepped(before.wall, wall);
     this.#warn('clock_stepped', `By ${Math.round(step / 1000)} s.`);
     const { pause } = this.#overrides;
-    if (step <= 0 || pause.kind !== 'until' || pause.until <= before.wall) return;
-    // A pause lasts as long as it was asked for.
+    if (step <= 0 || pause.kind !== 'until' || pause.until <= before.wall || !this.#pausedHere) return;
+    // A pause lasts as long as it was asked for, by this clock. One of before a restart ends when it was to end: this clock may be behind.
     const longer = { ...this.#overrides, pause: { kind: 'until', until: pause.until + step } as const };
     this.#overrides = longer;
     this.#policy = policyOf(this.#configured, longer, this.#terms);

@@ -22,7 +22,7 @@ import type { HouseholdId } from './household-id.ts';
 import type { Identity } from './identity.ts';
 import { answering, onClientError, readAsStream, readBody, sendJson } from './link-http.ts';
 import { LINK_LIMITS, type LinkLimits } from './link-limits.ts';
-import { LinkSockets } from './link-sockets.ts';
+import { type Linked, LinkSockets } from './link-sockets.ts';
 import type { StrangersAsk } from './link-strangers.ts';
 import { type Hello, PartNotice, parseMessage, ReceiptMessage } from './messages.ts';
 import { streamOffers } from './offer-stream.ts';
@@ -96,9 +96,9 @@ export class LinkServer implements AsyncDisposable {
     return link;
   }
 
-  /** @see LinkSockets.reachedAt */
-  reachedAt(): ReadonlySet<string> {
-    return this.#sockets.reachedAt();
+  /** @see LinkSockets.linked */
+  linked(): Linked {
+    return this.#sockets.linked();
   }
 
   /** Where it listens, with the port that was given out. */

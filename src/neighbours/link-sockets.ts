@@ -29,6 +29,18 @@ interface Stranger {
   readonly source: string;
 }
 
+/** Addresses of connections with neighbours, as the system names its own: no zone, IPv4 as such. */
+export interface Linked {
+  /** Of this machine. */
+  readonly at: ReadonlySet<string>;
+  /** Of the neighbours. */
+  readonly from: ReadonlySet<string>;
+}
+
+export const NOT_LINKED: Linked = { at: new Set(), from: new Set() };
+
+const plain = (address: string): string => address.replace(/^::ffff:/, '').replace(/%.*$/, '');
+
 export class LinkSockets {
   readonly #options: LinkSocketsOptions;
   readonly #raw = new Set<Socket>();
@@ -105,12 +117,15 @@ export class LinkSockets {
     return true;
   }
 
-  /** Addresses of this machine that neighbours are connected to now, as the system names its own: no zone, IPv4 as such. */
-  reachedAt(): ReadonlySet<string> {
-    const addresses = [...this.#byHousehold]
+  /** Where neighbours are connected to us now. */
+  linked(): Linked {
+    const sockets = [...this.#byHousehold]
       .filter(([id]) => this.#options.isPaired(id))
-      .flatMap(([, sockets]) => [...sockets].map(({ localAddress = '' }) => localAddress));
-    return new Set(addresses.map((address) => address.replace(/^::ffff:/, '').replace(/%.*$/, '')));
+      .flatMap(([, of]) => [...of]);
+    return {
+      at: new Set(sockets.map(({ localAddress = '' }) => plain(localAddress))),
+      from: new Set(sockets.map(({ remoteAddress = '' }) => plain(remoteAddress))),
+    };
   }
 
   /** Cuts a stranger off when its time is over, unless it has paired meanwhile, or is about to. */

@@ -23,6 +23,7 @@ import { LinkExchange } from './link-exchange.ts';
 import type { LinkLimits } from './link-limits.ts';
 import type { LinkQuality } from './link-quality.ts';
 import { LinkServer } from './link-server.ts';
+import { type Linked, NOT_LINKED } from './link-sockets.ts';
 import { forStrangers } from './link-strangers.ts';
 import { tidyName } from './neighbour-name.ts';
 import { PairingDesk } from './pairing-desk.ts';
@@ -202,9 +203,9 @@ export class Neighbourhood implements AsyncDisposable {
     return this.#server?.addresses() ?? [];
   }
 
-  /** Addresses of this machine that neighbours are connected to now. */
-  reachedAt(): ReadonlySet<string> {
-    return this.#server?.reachedAt() ?? new Set();
+  /** Where neighbours are connected to us now. */
+  linked(): Linked {
+    return this.#server?.linked() ?? NOT_LINKED;
   }
 
   /** Ends every connection of a household to us, and of us to it; a neighbour may come again. */

@@ -30,6 +30,7 @@ class Line {
   name: string | undefined = 'wan';
   readonly linkOnLine: boolean;
   rate = 5e6;
+  isGateway = true;
   hasInside = false;
   toClients = 0n;
 
@@ -58,7 +59,7 @@ class Line {
     this.state = meterStep(
       this.state,
       { ...reading, interfaces: undefined, inside: this.inside(), ...other },
-      { linkOnLine: this.linkOnLine },
+      { linkOnLine: this.linkOnLine, isGateway: this.isGateway },
     );
     return this.state;
   }
@@ -206,6 +207,14 @@ test('a line is learnt by what it has carried for a second, each direction by it
   assert.ok(
     Math.abs((capacityOf({ down: undefined, up: undefined }, line.state).down ?? 0) - down / 2) < down / 50,
   );
+});
+
+test('on a machine that is not the gateway a line is learnt by what the daemon itself carried over it', () => {
+  const line = new Line();
+  line.isGateway = false;
+  for (let i = 0; i < 10; i += 1) line.step(50_000_000, 100_000);
+  const { down = 0 } = capacityOf({ down: undefined, up: undefined }, line.state);
+  assert.ok(down > 500_000 && down < 1_500_000, `a copy at home is not the line's: ${down}`);
 });
 
 test('a reading that can not be right says so, and the next goes on from it', () => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import type { Measured } from '../../src/lending/meter.ts';
 import {
   type Carried,
   CREDIT_MS,
+  carriedBy,
   FULL_LEAST,
   LEAST_PART,
   NO_OVERRUN,
@@ -78,12 +80,24 @@ test('what is lent falls: what runs is cut once when what comes does not follow,
 });
 
 test('when less than half is lent any more, what runs is cut at once, if more than that comes', () => {
-  assert.equal(plunges(LENT, LENT / 4, LENT), true);
-  assert.equal(plunges(LENT, 0, LENT), true);
-  assert.equal(plunges(LENT, LENT / 4, LENT / 4), false, 'it asked for no more');
-  assert.equal(plunges(LENT, LENT * 0.6, LENT), false);
-  assert.equal(plunges(0, 0, 0), false);
-  assert.equal(plunges(LENT / 4, LENT, LENT), false);
+  const carried = (lent: number, came: number): Carried => ({ lent, came, fullness: 0 });
+  assert.equal(plunges(carried(LENT, LENT), LENT / 4), true);
+  assert.equal(plunges(carried(LENT, LENT), 0), true);
+  assert.equal(plunges(carried(LENT, LENT / 4), LENT / 4), false, 'it asked for no more');
+  assert.equal(plunges(carried(LENT, LENT), LENT * 0.6), false);
+  assert.equal(plunges(carried(0, 0), 0), false);
+  assert.equal(plunges(carried(LENT / 4, LENT), LENT), false);
+});
+
+test('what was carried is what the counters show; without them it is guessed so that nothing is lost by it and cuts still come', () => {
+  const rates = { total: { down: 5e6, up: 0 }, own: { down: 1e6, up: 0 } };
+  const counted: Measured = { kind: 'rates', from: 'counters', ...rates };
+  assert.deepEqual(carriedBy(counted, 10e6, 3e6), { came: 4e6, lent: 3e6, fullness: 0.5 });
+  assert.deepEqual(carriedBy(counted, undefined, 3e6), { came: 4e6, lent: 3e6, fullness: 0 });
+  const passed: Measured = { kind: 'rates', from: 'own_traffic', ...rates };
+  assert.deepEqual(carriedBy(passed, 10e6, 3e6), { came: 3e6, lent: 3e6, fullness: 0 });
+  assert.equal(plunges(carriedBy(passed, 10e6, 3e6), 1e6), true);
+  assert.equal(plunges(carriedBy({ kind: 'fault', fault: 'counters_gone' }, 10e6, 4e6), 1e6), true);
 });
 
 /** A line with a queue, whose senders send as fast as is read: how long something stands there, of so much at the beginning. */

@@ -81,7 +81,7 @@ async function keep(
         memory: owned.use(await LineMemory.open(dir, clock, events)),
         watch,
         ...(options.delay === undefined ? {} : { delay: options.delay }),
-        linkedAt: () => new Set(),
+        linked: () => undefined,
         ownBytes: () => 0,
         lentUs: () => 0,
       },
@@ -182,6 +182,23 @@ test('a pause ends by itself, and a step of the clock makes it no shorter', asyn
   assert.deepEqual(kept.warnings(), ['clock_stepped']);
   clock.advance(1_800_000 + 3_000);
   assert.equal(kept.offered(), LINE / 2);
+});
+
+test('a pause of before a restart is over when it is, however late the clock is set', async () => {
+  {
+    await using kept = await keep();
+    await kept.steward.change((before, wall) => ({
+      ...before,
+      pause: { kind: 'until', until: wall + 3_600_000 },
+    }));
+  }
+  // A router without a clock of its own, two months later.
+  const clock = new FakeClock(new Date(2026, 2, 10, 12, 10).getTime());
+  await using again = await keep({ clock });
+  assert.equal(again.offered(), 0);
+  clock.stepWall(60 * 86_400_000);
+  clock.advance(LOOK_IDLE_MS + 3_000);
+  assert.equal(again.offered(), LINE / 2);
 });
 
 test('after a step of the clock the strictest of the hours holds for a minute', async () => {
