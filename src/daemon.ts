@@ -297,7 +297,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
     origin: config.pool.origin_connections,
     line: config.pool.origin_line_connections,
   });
-  const consider = pooling(
+  const pooled = pooling(
     {
       enabled: config.pool.enabled,
       minBytes: config.pool.min_size,
@@ -324,7 +324,7 @@ export async function openDaemon({ config, stateDir, version }: DaemonOptions): 
         pseudonym: newPseudonym(),
         forbidden: (authority) => ourDoors.has(authority),
       },
-      { clock, events, consider },
+      { clock, events, ...pooled },
     ),
   );
   let controlAddress = config.control.listen;

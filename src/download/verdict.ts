@@ -30,6 +30,8 @@ export interface Question {
   readonly ownRate: BytesPerSecond | undefined;
   /** What the neighbours that could be used offer now, together. */
   readonly offered: BytesPerSecond;
+  /** True when there is a neighbour that could be used if it offered something. */
+  readonly mayOffer: boolean;
   /** True when there is memory for one more window. */
   readonly memory: boolean;
   /** True when the household may have one more download of that origin. */
@@ -55,6 +57,9 @@ export interface Pass {
 
 export type Verdict = Pool | Pass;
 
+/** What takes longer over the own line alone is worth beginning while nothing is offered: much may be offered before its end. */
+export const LONG_MS: Milliseconds = 60_000;
+
 /** Time until the neighbours bring their first byte: a lease, a connection to the origin, a request. */
 const SET_UP_MS: Milliseconds = 150;
 
@@ -71,7 +76,8 @@ export function verdict(q: Question): Verdict {
   if (length < q.minBytes) return pass('small', length);
   if (!q.enabled) return pass('pooling is off', length);
   if (q.refusal !== undefined) return pass(q.refusal, length);
-  if (q.offered <= 0) return pass('no neighbour offers anything', length);
+  const isLong = q.ownRate !== undefined && (length * 1000) / q.ownRate >= LONG_MS;
+  if (q.offered <= 0 && !(q.mayOffer && isLong)) return pass('no neighbour offers anything', length);
   if (!isIdentity(q.headers)) return pass('content coding', length);
   const part = partOf(q, length);
   if (typeof part === 'string') return pass(part, length);
@@ -86,6 +92,8 @@ export function verdict(q: Question): Verdict {
   }
   if (!q.memory) return pass('too many downloads at once', length);
   if (!q.roomAtOrigin) return pass('too many downloads of that origin at once', length);
+  if (q.offered <= 0)
+    return { pool: true, reason: 'long, and neighbours may offer before its end', ...part, validator };
   if (q.ownRate !== undefined) {
     const left = lengthOf(part.span) * 1000;
     const savingMs = left / q.ownRate - left / (q.ownRate + q.offered) - SET_UP_MS;

@@ -15,7 +15,8 @@ import type { Bytes, Milliseconds } from '../core/units.ts';
 import { connector, type DialOptions, type Permit } from '../paths/dial.ts';
 import { type AloneOptions, askAlone } from './alone.ts';
 import { type ClientResponse, Exchange, type ExchangeContext, type Totals } from './exchange.ts';
-import type { Voice } from './refusal.ts';
+import { refuse, type Voice } from './refusal.ts';
+import { clientOf, type Refuted } from './refuted.ts';
 import type { RequestHead } from './request-head.ts';
 import type { Consider } from './takeover.ts';
 
@@ -28,6 +29,7 @@ export interface ForwarderOptions extends Voice {
   /** Largest response head. */
   readonly maxHeaderBytes: Bytes;
   readonly consider: Consider | undefined;
+  readonly refuted: Refuted | undefined;
 }
 
 /** Shared connections to one origin; more requests than that at once wait for one to be free. */
@@ -46,11 +48,15 @@ export class Forwarder implements AsyncDisposable {
   readonly #agent: Agent;
   readonly #alone: AloneOptions;
   readonly #context: ExchangeContext;
+  readonly #refuted: Refuted | undefined;
+  readonly #voice: Voice;
 
   constructor(options: ForwarderOptions) {
     const { dial, responseTimeout, maxHeaderBytes } = options;
     const connect = connector(dial);
     this.dial = dial;
+    this.#refuted = options.refuted;
+    this.#voice = { pseudonym: options.pseudonym, clock: options.clock };
     this.#agent = new Agent({
       connect,
       connections: CONNECTIONS_PER_ORIGIN,
@@ -76,6 +82,11 @@ export class Forwarder implements AsyncDisposable {
 
   /** Answers the request with what its origin answers, or with why there is no answer. Never throws. */
   forward(head: RequestHead, request: IncomingMessage, response: ClientResponse): void {
+    const refuted = this.#refuted?.why(clientOf(request), head.target, head.headers);
+    if (refuted !== undefined) {
+      refuse(response, refuted, this.#voice);
+      return;
+    }
     const shared = head.content === 'none' && head.target.path !== '*' && IDEMPOTENT.has(head.method);
     const exchange = new Exchange(head, request, response, this.#context, shared);
     if (!shared) {

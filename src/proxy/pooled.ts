@@ -25,6 +25,7 @@ import { Window, type WindowBudget } from '../download/window.ts';
 import type { Health } from '../paths/health.ts';
 import type { OwnLine } from '../paths/own-line.ts';
 import { OWN, type Path } from '../paths/path.ts';
+import { clientOf, Refuted } from './refuted.ts';
 import type { Consider, ResponseHead, Takeover } from './takeover.ts';
 import { HELD_BACK_BYTES, type WholeCheck, wholeCheck } from './whole-check.ts';
 
@@ -73,13 +74,20 @@ export function spanHeaders(headers: RawHeaders): string[] {
   return out;
 }
 
-/** Makes the `Consider` that the proxy asks. */
-export function pooling(options: PoolingOptions, rooms: PoolingRooms): Consider {
-  return (head) => {
+/** What the proxy asks. */
+export interface Pooling {
+  readonly consider: Consider;
+  readonly refuted: Refuted;
+}
+
+export function pooling(options: PoolingOptions, rooms: PoolingRooms): Pooling {
+  const refuted = new Refuted(rooms.clock);
+  const consider: Consider = (head) => {
     const { health } = rooms;
     const { origin: server } = head.target;
-    const offering = rooms.neighbours.neighbours().filter((path) => isOffering(path, head));
-    const usable = offering.filter((path) => health.leftOutFor(path.id, server) === undefined);
+    const carrying = rooms.neighbours.neighbours().filter((path) => isCarrying(path, head));
+    const offering = carrying.filter(isOffering);
+    const isUsable = ({ id }: Path): boolean => health.leftOutFor(id, server) === undefined;
     const result = verdict({
       memory: rooms.budget.hasRoom,
       method: head.method,
@@ -91,7 +99,8 @@ export function pooling(options: PoolingOptions, rooms: PoolingRooms): Consider 
       minBytes: options.minBytes,
       minSavingMs: options.minSavingMs,
       ownRate: rooms.ownLine.down,
-      offered: usable.reduce((sum, path) => sum + (path.offer()?.bytesPerSecond ?? 0), 0),
+      offered: offering.filter(isUsable).reduce((sum, path) => sum + (path.offer()?.bytesPerSecond ?? 0), 0),
+      mayOffer: carrying.some(isUsable),
       roomAtOrigin: rooms.seats.hasRoom(server),
       refusal: health.refusal(
         server,
@@ -105,16 +114,15 @@ export function pooling(options: PoolingOptions, rooms: PoolingRooms): Consider 
     if (result.pool || (bytes ?? 0) >= options.minBytes) {
       rooms.events.report({ kind: 'verdict', origin, pool: result.pool, reason: result.reason, bytes });
     }
-    return result.pool ? takeOver(head, result, options, rooms) : undefined;
+    return result.pool ? takeOver(head, result, options, { ...rooms, refuted }) : undefined;
   };
+  return { consider, refuted };
 }
 
-function isOffering(path: Path, head: ResponseHead): boolean {
-  return (
-    (path.offer()?.bytesPerSecond ?? 0) > 0 &&
-    path.carries(head.target.origin, { credentials: hasCredentials(head.requestHeaders) })
-  );
-}
+const isCarrying = (path: Path, { target, requestHeaders }: ResponseHead): boolean =>
+  path.carries(target.origin, { credentials: hasCredentials(requestHeaders) });
+
+const isOffering = (path: Path): boolean => (path.offer()?.bytesPerSecond ?? 0) > 0;
 
 /** What downloads remember of an origin beyond their end. */
 function memoryOf(
@@ -135,9 +143,15 @@ function memoryOf(
   };
 }
 
-function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms: PoolingRooms): Takeover {
+function takeOver(
+  head: ResponseHead,
+  pool: Pool,
+  options: PoolingOptions,
+  rooms: PoolingRooms & Pick<Pooling, 'refuted'>,
+): Takeover {
   const { ownLine, neighbours, health, budget, register, clock, events } = rooms;
   const { origin } = head.target;
+  const client = clientOf(head.response.req);
   const { span, total } = pool;
   // Whoever is not checked costs nothing to check.
   const checked = neighbours.neighbours().some((path) => path.isChecked?.(origin) === true);
@@ -150,7 +164,10 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
   const place = rooms.seats.join(origin, () =>
     neighbours
       .neighbours()
-      .filter((path) => isOffering(path, head) && health.leftOutFor(path.id, origin) === undefined)
+      .filter(
+        (path) =>
+          isOffering(path) && isCarrying(path, head) && health.leftOutFor(path.id, origin) === undefined,
+      )
       .map(({ id }) => id),
   );
   const download = new Download(
@@ -182,7 +199,9 @@ function takeOver(head: ResponseHead, pool: Pool, options: PoolingOptions, rooms
     { clock, events },
   );
   void download.ended.then(() => place[Symbol.dispose]());
-  const delivered = deliver(download, window, head.response, check);
+  const delivered = deliver(download, window, head.response, check, (error) => {
+    rooms.refuted.note(client, head.target, error);
+  });
   register.add(download, pool.reason, delivered);
   const feed = download.adopt({ controller: head.controller, latencyMs: head.waitedMs });
   void delivered.then(() => {
@@ -198,6 +217,7 @@ async function deliver(
   window: Window,
   response: ServerResponse,
   check: WholeCheck,
+  broken: (error: LinepoolError) => void,
 ): Promise<void> {
   const gone = new Promise<void>((resolve) => {
     response.once('close', () => {
@@ -212,13 +232,16 @@ async function deliver(
         window.release();
         window.whenHandedOver(() => response.end());
       } else {
-        download.refute(new LinepoolError('digest_mismatch'));
+        const error = new LinepoolError('digest_mismatch');
+        broken(error);
+        download.refute(error);
         response.destroy();
       }
     });
     await gone;
   } else if (ended.outcome === 'failed') {
     // What the client has is a truncated body, and it must look like one.
+    broken(ended.error);
     response.destroy();
   }
   window.close();

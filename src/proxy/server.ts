@@ -27,6 +27,7 @@ import { linkSide, type Sides, sidesUnknown } from './link-side.ts';
 import { listen, parseListen } from './listen.ts';
 import { reach, THIS_MACHINE } from './reach.ts';
 import { refuse, type Voice } from './refusal.ts';
+import type { Refuted } from './refuted.ts';
 import { type Framing, maxForwards, type RequestHead, readFraming, readRequestHead } from './request-head.ts';
 import type { Consider } from './takeover.ts';
 import { openTunnel } from './tunnel.ts';
@@ -67,6 +68,8 @@ export interface ProxyDeps {
   readonly events: Events;
   /** Who may take responses over; without, nothing is pooled. */
   readonly consider?: Consider;
+  /** What clients may not go on with; without, whatever they ask for. */
+  readonly refuted?: Refuted;
 }
 
 const sidesOf = ({ listen: proxy, linkHosts = [], readInterfaces }: ProxyOptions): Sides => ({
@@ -111,6 +114,7 @@ export class Proxy implements AsyncDisposable {
         responseTimeout,
         maxHeaderBytes,
         consider: deps.consider,
+        refuted: deps.refuted,
       });
     this.#forHere = forwarder(true);
     this.#forOthers = forwarder(false);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Question, verdict } from '../../src/download/verdict.ts';
+import { LONG_MS, type Question, verdict } from '../../src/download/verdict.ts';
 
 const SIZE = 10_000_000;
 const HEADERS = ['Content-Length', String(SIZE), 'ETag', '"a"', 'Accept-Ranges', 'bytes'];
@@ -15,6 +15,7 @@ const GOOD: Question = {
   minSavingMs: 200,
   ownRate: 1e6,
   offered: 1e6,
+  mayOffer: true,
   memory: true,
   roomAtOrigin: true,
   refusal: undefined,
@@ -42,6 +43,12 @@ describe('what is pooled', () => {
   it('also while nothing is known of the own line, and where nothing is said of ranges', () => {
     assert.equal(verdict({ ...GOOD, ownRate: undefined }).reason, 'large, and neighbours offer');
     assert.equal(verdict({ ...GOOD, headers: without('accept-ranges') }).pool, true);
+  });
+
+  it('what the own line takes long for, while neighbours that may offer something do not', () => {
+    const long: Question = { ...GOOD, offered: 0, ownRate: (SIZE * 1000) / (LONG_MS + 1) };
+    assert.equal(verdict(long).reason, 'long, and neighbours may offer before its end');
+    assert.equal(verdict({ ...long, ownRate: (SIZE * 1000) / (LONG_MS - 1) }).pool, false);
   });
 
   const parts: readonly [string, string, number, number, number][] = [
@@ -76,6 +83,9 @@ describe('what passes, and why', () => {
     ['small', { minBytes: SIZE + 1 }],
     ['pooling is off', { enabled: false }],
     ['no neighbour offers anything', { offered: 0 }],
+    ['no neighbour offers anything', { offered: 0, ownRate: undefined }],
+    ['no neighbour offers anything', { offered: 0, ownRate: SIZE / 60, mayOffer: false }],
+    ['no strong validator', { offered: 0, ownRate: SIZE / 60, headers: without('etag') }],
     ['content coding', { headers: [...HEADERS, 'Content-Encoding', 'gzip'] }],
     ['several ranges', { ...partial('bytes=0-1,5-6', `bytes 0-9/${SIZE}`, SIZE) }],
     [

@@ -3,8 +3,17 @@
  * brought is fetched again or the transfer fails, and nothing wrong is ever delivered as if it were all right.
  */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { isPattern } from '../../src/demo/pattern.ts';
 import { LIES, openLiar, type Tried } from '../support/lying-lender.ts';
+import { needs, pathOf } from '../support/programs.ts';
+
+const run = promisify(execFile);
 
 const EACH = 2;
 
@@ -26,6 +35,51 @@ describe('a neighbour that lies', () => {
       caught += tried.caught ? 1 : 0;
     }
     assert.ok(caught >= EACH * 2, 'those that altered bytes were found');
+  });
+
+  it('makes no client go on with a file of which it has altered bytes', needs('wget', 'curl'), async () => {
+    await using liar = await openLiar({ tries: 6 });
+    const folder = await mkdtemp(join(tmpdir(), 'linepool-resume-'));
+    try {
+      for (const [i, program] of (['wget', 'curl', 'wget', 'curl', 'wget', 'curl'] as const).entries()) {
+        const { url, proxyPort } = await liar.ready('digest', 'byte', i);
+        const file = join(folder, `file-${i}`);
+        const proxy = `http://127.0.0.1:${proxyPort}`;
+        // Each goes on by itself where a transfer broke off, and wget then does so without being told.
+        const args = {
+          wget: ['-q', '--no-config', '-t', '3', '--waitretry=1', '-O', file, url],
+          curl: [
+            '-sS',
+            '--fail',
+            '-x',
+            proxy,
+            '--retry',
+            '3',
+            '--retry-delay',
+            '1',
+            '--retry-all-errors',
+            '-C',
+            '-',
+            '-o',
+            file,
+            url,
+          ],
+        }[program];
+        const failed = await run(pathOf(program), args, {
+          env: { http_proxy: proxy, no_proxy: '' },
+        }).then(
+          () => false,
+          () => true,
+        );
+        const got = await readFile(file).catch(() => Buffer.alloc(0));
+        assert.ok(
+          failed || isPattern(got, 0),
+          `${program} made a whole file of ${got.length} bytes that is wrong`,
+        );
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   for (const way of ['sampled', 'get'] as const) {

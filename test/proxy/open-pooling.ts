@@ -15,7 +15,6 @@ import { WindowBudget } from '../../src/download/window.ts';
 import { Health } from '../../src/paths/health.ts';
 import { OwnLine } from '../../src/paths/own-line.ts';
 import { pooling } from '../../src/proxy/pooled.ts';
-import type { Consider } from '../../src/proxy/takeover.ts';
 import { SETTINGS } from '../download/simulation.ts';
 import { BorrowedLine, DIAL } from '../support/borrowed-line.ts';
 import { openProxy, type TestProxy } from './open-proxy.ts';
@@ -76,7 +75,7 @@ export async function openPooling(options: PoolingProxyOptions = {}): Promise<Po
   const health = new Health(clock);
   const ownLine = new OwnLine({ dial: DIAL, down: options.ownDown, responseTimeout: 10_000 });
   const listeners = new Set<() => void>();
-  const consider: Consider = pooling(
+  const pooled = pooling(
     {
       enabled: options.enabled ?? true,
       minBytes: options.minBytes ?? 262_144,
@@ -103,7 +102,7 @@ export async function openPooling(options: PoolingProxyOptions = {}): Promise<Po
   );
   const proxy = await openProxy(
     { dial: DIAL, forbidden: options.forbidden ?? (() => false) },
-    { clock, events, consider },
+    { clock, events, ...pooled },
   );
   const open = async (url: string, headers: Record<string, string> = {}): Promise<IncomingMessage> => {
     const request = httpRequest({ host: '127.0.0.1', port: proxy.port, path: url, headers, agent: false });

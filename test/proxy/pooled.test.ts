@@ -80,6 +80,31 @@ describe('a large response', () => {
     await quiet(origin, home);
   });
 
+  it('is shared with neighbours that offer something only after it has begun', async () => {
+    await using origin = await startTestOrigin({ faults: [STEADY] });
+    // By what is known of the own line it would take a minute.
+    await using home = await openPooling({ offers: [0, 0], ownDown: SIZE / 60 });
+    const got = home.get(origin.url(PATH));
+    await until('it has begun', () => (bytesBy(home)['own'] ?? 0) > 0);
+    assert.equal(home.verdict()?.reason, 'long, and neighbours may offer before its end');
+    for (const neighbour of home.neighbours) neighbour.setOffer(20e6);
+    home.changed();
+    expectWhole(await got);
+    for (const [path, bytes] of Object.entries(bytesBy(home)))
+      assert.ok(bytes > 0, `${path} brought nothing`);
+    assert.equal(Object.keys(bytesBy(home)).length, 3);
+    await quiet(origin, home);
+  });
+
+  it('comes whole where nobody ever offers anything', async () => {
+    await using origin = await startTestOrigin({ faults: [STEADY] });
+    await using home = await openPooling({ offers: [0, 0], ownDown: SIZE / 60 });
+    expectWhole(await home.get(origin.url(PATH)));
+    assert.equal(home.verdict()?.pool, true);
+    assert.equal(origin.exchanges.length, 1, 'one request, as without us');
+    await quiet(origin, home);
+  });
+
   for (const scheme of ['fixed', 'proportional', 'round-robin'] as const) {
     it(`is pooled by the scheme ${scheme}`, async () => {
       await using origin = await startTestOrigin({ faults: [STEADY] });

@@ -58,7 +58,14 @@ export interface Tried {
 export interface Liar extends AsyncDisposable {
   /** One download with a fresh host name. Not to be called again before it has resolved. */
   try(way: Way, lie: Lie | 'none', seed: number, size?: Bytes): Promise<Tried>;
+  /** The same up to the download itself, for a client of the test's own: the address of a file, and the proxy's port. */
+  ready(way: Way, lie: Lie | 'none', seed: number, size?: Bytes): Promise<Ready>;
   readonly borrower: Desk;
+}
+
+export interface Ready {
+  readonly url: string;
+  readonly proxyPort: number;
 }
 
 export interface LiarOptions {
@@ -152,7 +159,12 @@ export async function openLiar(options: LiarOptions = {}): Promise<Liar> {
   const proxy = parseAuthority(readRunFile(stateDir)?.proxy[0] ?? '');
   let made = 0;
 
-  const attempt = async (way: Way, lie: Lie | 'none', seed: number, size: Bytes): Promise<Tried> => {
+  const ready = async (
+    way: Way,
+    lie: Lie | 'none',
+    seed: number,
+    size: Bytes,
+  ): Promise<Ready & { readonly order: Order }> => {
     const host = names[made];
     if (host === undefined) throw new Error('more tries than were planned for');
     made += 1;
@@ -162,12 +174,15 @@ export async function openLiar(options: LiarOptions = {}): Promise<Liar> {
     const order: Order = { lie, nth: random(2), random, asked: 0, lies: 0, digest: way === 'digest' };
     orders.set(host, order);
     current = order;
-    const before = borrowedFrom(borrower.desk, id);
-    const since = performance.now();
     const scheme = way === 'https' ? 'https' : 'http';
     const port = way === 'https' ? secure.port : server.port;
-    const url = `${scheme}://${host}:${port}/file/${size}`;
-    const got = await (scheme === 'https' || way === 'get'
+    return { url: `${scheme}://${host}:${port}/file/${size}`, proxyPort: proxy.port, order };
+  };
+  const attempt = async (way: Way, lie: Lie | 'none', seed: number, size: Bytes): Promise<Tried> => {
+    const { url, order } = await ready(way, lie, seed, size);
+    const before = borrowedFrom(borrower.desk, id);
+    const since = performance.now();
+    const got = await (way === 'https' || way === 'get'
       ? getToMemory({ url, stateDir, file: borrower.file, ca: authority.ca })
       : getThrough(proxy.port, url));
     const ms = performance.now() - since;
@@ -193,6 +208,7 @@ export async function openLiar(options: LiarOptions = {}): Promise<Liar> {
   return {
     borrower: borrower.desk,
     try: (way, lie, seed, size = SIZE) => attempt(way, lie, seed, size),
+    ready: (way, lie, seed, size = SIZE) => ready(way, lie, seed, size),
     [Symbol.asyncDispose]: () => rooms.disposeAsync(),
   };
 }
