@@ -113,6 +113,7 @@ export const ERRORS = {
   usage: kind(400, 2, null, 'The command was not understood.', 'See --help.'),
   config_invalid: kind(400, 2, null, 'The configuration can not be used.', 'Correct the key that is named; `linepool config example` shows them all.'),
   policy_invalid: kind(400, 2, null, 'The lending policy can not be so.', 'Correct the value that is named; the policy stays as it was.'),
+  own_address_unknown: kind(500, 7, null, 'How the Internet sees this home is not known, since its router translates addresses.', 'Name that address in lend.own_addresses: borrowers could reach what the router shows at it.'),
   line_unmeasured: kind(500, 7, null, 'What the line carries can not be measured.', 'Less is lent until it can; set line.interface if the wrong interface is watched.'),
   clock_stepped: kind(500, 7, null, 'The clock of this machine was stepped.', 'For a minute the strictest of lend.hours holds; keep the clock set by NTP.'),
   state_unusable: kind(500, 6, null, 'The state folder can not be used.', 'Check its owner, its rights and the space on the disk.'),

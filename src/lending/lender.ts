@@ -105,6 +105,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
     this.#leases = new LeaseOffice({ ...options, leaseLimits: { ...leaseLimits, clockSkew } }, clock, events);
     this.#destinations = destinationsOf({ ports: options.ports, deny_hosts: options.denyHosts ?? [] });
     const destinations = (): Destinations => this.#destinations;
+    const onUnknown = (): void => events.report({ kind: 'warning', code: 'own_address_unknown', detail: '' });
     const { ownId, privateKey } = options;
     this.#relay = {
       ownId,
@@ -114,7 +115,7 @@ export class Lender implements LinkHandlers, AsyncDisposable {
         ...options.dial,
         lowerEffort: true,
         askName: new Lookups(options.dial.askName).ask,
-        permit: lenderPermit(options, clock, destinations),
+        permit: lenderPermit({ ...options, onUnknown }, clock, destinations),
       },
       bufferBytes: options.bufferBytes,
       originSilence: options.originSilence ?? ORIGIN_SILENCE_MS,

@@ -4,7 +4,7 @@
  *
  *     our own doors ─► our own addresses ─► denied by policy ─► public, and no address of this home
  */
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Clock } from '../core/clock.ts';
 import type { ReadInterfaces } from '../core/interfaces.ts';
@@ -12,7 +12,7 @@ import type { Authority } from '../core/target.ts';
 import type { Permit } from '../paths/dial.ts';
 import { type Destinations, isDenied, networksOf } from './destinations.ts';
 import { ownAddresses } from './own-addresses.ts';
-import { addressRefusal, parseNetworks, within } from './public-address.ts';
+import { type Address, addressRefusal, parseNetworks, within } from './public-address.ts';
 
 export interface PermitOptions {
   /** Non-public networks that may be reached all the same, in CIDR notation; for tests. */
@@ -23,6 +23,8 @@ export interface PermitOptions {
   readonly isOwnDoor?: (door: Authority) => boolean;
   /** Default: those of this machine. */
   readonly readInterfaces?: ReadInterfaces;
+  /** Told once when something is let be reached over IPv4 though no public address of this home is known, so that it may be one. */
+  readonly onUnknown?: () => void;
 }
 
 /** Refuses with `address_refused`, or `host_refused` for what the household denies now. */
@@ -31,6 +33,8 @@ export function lenderPermit(options: PermitOptions, clock: Clock, destinations:
   const allowNetworks = parseNetworks(options.allowNetworks);
   const ownNetworks = networksOf(options.ownNetworks ?? []);
   const own = ownAddresses(clock, readInterfaces);
+  let told = ownNetworks.length > 0;
+  const isPublic = (one: Address): boolean => one.kind() === 'ipv4' && one.range() === 'unicast';
   return (address, port) => {
     if (isOwnDoor?.({ host: address, port }) === true) return 'address_refused';
     if (isIP(address) !== 0 && !address.includes('%')) {
@@ -41,6 +45,12 @@ export function lenderPermit(options: PermitOptions, clock: Clock, destinations:
     const addresses = own();
     // Which addresses are ours is not known: any may be.
     if (addresses === undefined) return 'address_refused';
-    return addressRefusal(address, { allowNetworks, ownAddresses: addresses });
+    const refusal = addressRefusal(address, { allowNetworks, ownAddresses: addresses });
+    const mayBeOurs = refusal === undefined && isIPv4(address) && isPublic(ipaddr.parse(address));
+    if (!told && mayBeOurs && !addresses.some(isPublic)) {
+      told = true;
+      options.onUnknown?.();
+    }
+    return refusal;
   };
 }
