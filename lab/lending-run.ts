@@ -226,10 +226,9 @@ class Round {
 
   /** Waits until the borrowers fill what is lent, or as long as they may take for it, and some time more. */
   async #filled(line: LineSamples): Promise<void> {
-    const { samples } = line;
     const enough = (ceilingOf(this.#scenario) * FILLED_PART * RATE_MS) / 1000;
     const lentAt = (ago: number): number => {
-      const sample = samples.findLast(({ ms }) => ms <= line.now - ago);
+      const sample = line.samples.findLast(({ ms }) => ms <= line.now - ago);
       return sample === undefined ? 0 : sample.line - sample.own;
     };
     const end = line.now + BEGIN_BOUND_MS;

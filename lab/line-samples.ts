@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Bytes, Milliseconds } from '../src/core/units.ts';
+import { LabError } from './failure.ts';
 
 const SAMPLE_MS: Milliseconds = 10;
 const ETHERNET_BYTES: Bytes = 14;
@@ -54,19 +55,36 @@ function look(lender: number, borrowers: readonly number[], isTun: boolean): Omi
   };
 }
 
-/** Samples from now on until it is disposed of. */
+/** Samples from now on until it is disposed of, or one of the processes has ended. */
 export class LineSamples implements Disposable {
-  readonly samples: LineSample[] = [];
+  readonly #samples: LineSample[] = [];
   readonly #began = performance.now();
   readonly #timer: NodeJS.Timeout;
+  #failure: unknown;
 
   /** `lender` and `borrowers`: ids of processes in the routers' namespaces. `isTun`: the line is a TUN device, without Ethernet. */
   constructor(lender: number, borrowers: readonly number[], isTun: boolean) {
     const sample = (): void => {
-      this.samples.push({ ms: this.now, ...look(lender, borrowers, isTun) });
+      this.#samples.push({ ms: this.now, ...look(lender, borrowers, isTun) });
     };
     sample();
-    this.#timer = setInterval(sample, SAMPLE_MS);
+    this.#timer = setInterval(() => {
+      try {
+        sample();
+      } catch (error) {
+        // Thrown from here it would end the lab with all that it has made; who asks for the samples has it.
+        this.#failure = error;
+        clearInterval(this.#timer);
+      }
+    }, SAMPLE_MS);
+  }
+
+  /** @throws LabError when a household's process ended before the samples did */
+  get samples(): readonly LineSample[] {
+    if (this.#failure === undefined) return this.#samples;
+    throw new LabError('The line of a household could not be looked at: its daemon has ended.', {
+      cause: this.#failure,
+    });
   }
 
   /** Since it began. */

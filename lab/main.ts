@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { type Calibration, calibrate, showCalibration } from './calibrate.ts';
 import { LabError } from './failure.ts';
 import type { Figures } from './figures.ts';
+import { untilInterrupted } from './interrupt.ts';
 import { measuredLending, quickenedLending, shownLending } from './lending.ts';
 import type { LendingFigures } from './lending-figures.ts';
 import { writeLendingReport } from './lending-report.ts';
@@ -222,16 +223,13 @@ function program(signal: AbortSignal): Command {
   return lab;
 }
 
-const interrupt = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(name, () => interrupt.abort(new LabError('Interrupted.')));
-}
-// Who reads has had enough, as `head` has.
-process.stdout.on('error', () => undefined);
+const interrupted = untilInterrupted();
+// Who reads has had enough, as `head` has, or the terminal is gone.
+for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
 
 /** One line that says what happened, and the mend where there is one. */
 function lineOf(error: unknown): string {
-  if (interrupt.signal.aborted) {
+  if (interrupted.aborted) {
     const left = leftOver();
     return left.length === 0
       ? 'Interrupted; everything was removed.'
@@ -243,13 +241,13 @@ function lineOf(error: unknown): string {
 }
 
 try {
-  await program(interrupt.signal).parseAsync(process.argv.slice(2), { from: 'user' });
+  await program(interrupted).parseAsync(process.argv.slice(2), { from: 'user' });
 } catch (error) {
   if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
   else {
     process.stderr.write(`${lineOf(error).replaceAll('\n', ' ')}\n`);
     const isExpected = error instanceof LabError || error instanceof CommanderError;
-    if (!isExpected && !interrupt.signal.aborted) console.error(error);
+    if (!isExpected && !interrupted.aborted) console.error(error);
     process.exitCode = EXIT_CANNOT;
   }
 }

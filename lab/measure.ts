@@ -7,6 +7,7 @@ import type { Milliseconds } from '../src/core/units.ts';
 import { aria2Split, type ClientRun, curl, oneFile } from './clients.ts';
 import { LabError } from './failure.ts';
 import { PAYLOAD } from './figures.ts';
+import { whileLooking } from './looking.ts';
 import { MULTI_NS } from './namespaces.ts';
 import { type Neighbourhood, wireOf } from './neighbourhood.ts';
 import { CA_FILE, MPTCP_PORT, ORIGIN_ADDRESS, ORIGIN_NAME, originFile, SMALL_FILE } from './origin.ts';
@@ -63,18 +64,17 @@ export async function linesAloneAllTheWhile(
   };
   const before = await sum();
   const began = performance.now();
-  const measured = linesAlone(neighbourhood, signal, DOWNLOAD_BOUND_MS);
-  const ended = new AbortController();
-  const stop = (): void => ended.abort();
-  measured.then(stop, stop);
-  // Once one has all, not every line is full any more.
-  const lines = measured.then(({ alone }) => Math.min(...alone.map(({ ms }) => ms)));
-  while (!ended.signal.aborted) {
+  const look = async (): Promise<void> => {
     carried.push({ ms: performance.now() - began, bytes: ((await sum()) - before) * PAYLOAD });
-    await wait(SAMPLE_MS);
-  }
-  const first = await lines;
-  return { ...(await measured), carried: carried.filter(({ ms }) => ms <= first) };
+  };
+  const { alone } = await whileLooking(
+    () => linesAlone(neighbourhood, signal, DOWNLOAD_BOUND_MS),
+    look,
+    SAMPLE_MS,
+  );
+  // Once one has all, not every line is full any more.
+  const first = Math.min(...alone.map(({ ms }) => ms));
+  return { alone, carried: carried.filter(({ ms }) => ms <= first) };
 }
 
 /** The own line, with aria2 and sixteen connections; the time includes its start. */

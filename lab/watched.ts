@@ -4,9 +4,9 @@
  */
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { partOf } from '../src/cli/get/journal.ts';
 import type { Bytes, Milliseconds } from '../src/core/units.ts';
+import { whileLooking } from './looking.ts';
 import { type Neighbourhood, wireOf } from './neighbourhood.ts';
 import { type Wrong, wrongSpans } from './origin.ts';
 import { RUN_FOLDER } from './places.ts';
@@ -96,19 +96,18 @@ export async function watched(
       lines: ways.map((way) => (now[way]?.bytes ?? 0) - (before[way]?.bytes ?? 0)),
     });
   };
-  const ended = new AbortController();
-  const watching = (async () => {
-    while (!ended.signal.aborted) {
-      await look();
-      await wait(SAMPLE_MS);
-    }
-  })();
   try {
-    const { code, ms, told } = await download(file, (pid) => {
-      client = pid;
-    });
-    await look();
-    ended.abort();
+    const { code, ms, told } = await whileLooking(
+      async () => {
+        const came = await download(file, (pid) => {
+          client = pid;
+        });
+        await look();
+        return came;
+      },
+      look,
+      SAMPLE_MS,
+    );
     const wrong = code === 0 ? await wrongSpans(file, name) : [];
     return {
       bytes,
@@ -121,8 +120,6 @@ export async function watched(
       ...(told !== undefined && { told }),
     };
   } finally {
-    ended.abort();
-    await watching;
     rmSync(file, { force: true });
     rmSync(partOf(file), { force: true });
   }

@@ -89,7 +89,8 @@ export class TunWires implements Wires {
 
   #ask(line: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (this.#child.exitCode !== null) {
+      // One that was killed has no exit code.
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
         reject(new LabError('The wire has ended.'));
         return;
       }
