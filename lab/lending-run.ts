@@ -44,6 +44,8 @@ export interface LendingSettings {
   readonly profiles?: string;
   /** Told what is going on, for people. */
   readonly say: (line: string) => void;
+  /** Told all rounds after each. */
+  readonly kept?: (rounds: readonly LendingRound[]) => void;
 }
 
 /** Why it can't be measured on this machine; undefined when it can. */
@@ -58,7 +60,7 @@ export async function whyLeftOut({ fairQueue }: LendingScenario): Promise<string
 /** Everything measured, round by round. */
 export async function runLending(
   scenario: LendingScenario,
-  { rounds, signal, profiles, say }: LendingSettings,
+  { rounds, signal, profiles, say, kept }: LendingSettings,
 ): Promise<readonly LendingRound[]> {
   const isTun = (await wireKind()) === 'tun';
   await using neighbourhood = await Neighbourhood.start(neighbourhoodOf(scenario), signal, profiles);
@@ -69,6 +71,7 @@ export async function runLending(
     await neighbourhood.wires.seed(n);
     const round = await new Round(neighbourhood, scenario, signal).run(isTun);
     all.push(round);
+    kept?.(all);
     say(`${scenario.name}, round ${n}: done`);
   }
   return all;

@@ -1,7 +1,6 @@
 /**
  * A lending scenario measured, kept and judged. Called by main.ts; the report reads what is kept.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Milliseconds } from '../src/core/units.ts';
 import { isFarMissed } from './findings.ts';
@@ -9,17 +8,21 @@ import { type LendingFigures, type LendingRound, lendingFiguresOf } from './lend
 import { type LendingSettings, runLending, whyLeftOut } from './lending-run.ts';
 import type { LendingScenario } from './lending-scenario.ts';
 import { RESULTS_FOLDER } from './places.ts';
-import { commit, machine } from './results.ts';
+import { commit, keep, latest, machine } from './results.ts';
 
 /** Beside those of pooled downloads, which are others. */
 const FOLDER = join(RESULTS_FOLDER, 'lending');
 
 export interface LendingResult {
   readonly scenario: string;
+  /** When it began. */
   readonly at: string;
   readonly machine: string;
   readonly commit: string;
   readonly quick: boolean;
+  /** As those of pooled downloads have it. */
+  readonly profiled?: boolean;
+  readonly complete?: boolean;
   readonly rounds: readonly LendingRound[];
 }
 
@@ -47,19 +50,19 @@ export async function measuredLending(
   const leftOut = await whyLeftOut(scenario);
   if (leftOut !== undefined)
     return { scenario: scenario.name, rounds: 0, wireLateMs: 0, figures: {}, bars: [], leftOut, held: true };
-  const rounds = await measuredRounds(scenario, settings);
-  const at = new Date().toISOString();
-  const result: LendingResult = {
+  const about = {
     scenario: scenario.name,
-    at,
+    at: new Date().toISOString(),
     machine: machine(),
     commit: commit(),
     quick: settings.quick,
-    rounds,
+    profiled: settings.profiles !== undefined,
   };
-  mkdirSync(FOLDER, { recursive: true });
-  const file = join(FOLDER, `${at.replaceAll(/[:.]/g, '-')}-${scenario.name}.json`);
-  writeFileSync(file, `${JSON.stringify(result)}\n`);
+  const soFar = (rounds: readonly LendingRound[]): void => {
+    keep({ ...about, rounds, complete: false } satisfies LendingResult, FOLDER);
+  };
+  const rounds = await measuredRounds(scenario, settings, soFar);
+  keep({ ...about, rounds, complete: true } satisfies LendingResult, FOLDER);
   return lendingFiguresOf(scenario, rounds, settings.quick ? 'noisy' : 'typical');
 }
 
@@ -67,23 +70,20 @@ export async function measuredLending(
 async function measuredRounds(
   scenario: LendingScenario,
   settings: LendingSettings & { readonly quick: boolean },
+  kept: (rounds: readonly LendingRound[]) => void,
 ): Promise<readonly LendingRound[]> {
-  const first = await runLending(scenario, settings);
+  const first = await runLending(scenario, { ...settings, kept });
   if (!settings.quick || lendingFiguresOf(scenario, first, 'noisy').held) return first;
   settings.say(`${scenario.name}: a bar was missed; measured again, to judge by all rounds`);
-  return [...first, ...(await runLending(scenario, settings))];
+  const second = await runLending(scenario, {
+    ...settings,
+    kept: (rounds) => kept([...first, ...rounds]),
+  });
+  return [...first, ...second];
 }
 
-/** The latest result of every scenario; short ones don't count. */
-export function latestLending(): ReadonlyMap<string, LendingResult> {
-  mkdirSync(FOLDER, { recursive: true });
-  const latest = new Map<string, LendingResult>();
-  for (const name of readdirSync(FOLDER).sort()) {
-    const result = JSON.parse(readFileSync(join(FOLDER, name), 'utf8')) as LendingResult;
-    if (!result.quick) latest.set(result.scenario, result);
-  }
-  return latest;
-}
+/** The latest result of every scenario that the report may be written from. */
+export const latestLending = (): ReadonlyMap<string, LendingResult> => latest<LendingResult>(FOLDER);
 
 /** For people. */
 export const shownLending = ({ bars, leftOut, figures, wireLateMs }: LendingFigures): readonly string[] => [

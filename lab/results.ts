@@ -2,7 +2,7 @@
  * What is kept of a run: everything that was measured in every round, as JSON files that the report is written from.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Event } from '../src/core/events.ts';
@@ -56,17 +56,32 @@ export interface Round {
   readonly ownSmallMs: readonly Milliseconds[];
 }
 
+/** What is kept, of whatever kind of scenario. */
+type Kept = Omit<Result, 'rounds' | 'looks'> & { readonly rounds: readonly unknown[] };
+
 export interface Result {
   readonly scenario: string;
+  /** When it began. */
   readonly at: string;
   readonly machine: string;
   readonly commit: string;
   readonly rounds: readonly Round[];
   /** Of the short matrix, which leaves out what the report shows. */
   readonly quick: boolean;
+  /** Processor profiles were written meanwhile, which takes time. Missing: no. */
+  readonly profiled?: boolean;
+  /** False: there was to be more of it. Missing: yes. */
+  readonly complete?: boolean;
   /** At one more download, which counts for nothing else; for the scenarios whose spans are drawn. */
   readonly looks?: readonly Look[];
 }
+
+/** So many rounds a result must have to be reported. */
+export const REPORT_ROUNDS = 5;
+
+/** Whether a report may be written from it, in the place of an earlier one. */
+const isForReport = ({ quick, profiled, complete, rounds }: Kept): boolean =>
+  !quick && profiled !== true && complete !== false && rounds.length >= REPORT_ROUNDS;
 
 /** What a machine is called in a report: without the name of its kernel's build. */
 export const shownMachine = (text: string): string => text.replace(/(Linux \d+\.\d+)[^,]*/, '$1');
@@ -76,11 +91,11 @@ export function machine(): string {
   return `${cpus().length} x ${cpu?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
 }
 
-/** The commit, with a `+` when files differ from it. */
-export function commit(): string {
+/** The commit, with a `+` when files of what is measured, or of what measures, differ from it. */
+export function commit(repository = REPOSITORY): string {
   const git = (...args: readonly string[]): string => {
     try {
-      return execFileSync('git', ['-C', REPOSITORY, ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
+      return execFileSync('git', ['-C', repository, ...args], { encoding: 'utf8', stdio: 'pipe' }).trim();
     } catch {
       // A checkout without git, or without the program: then nobody can know.
       return '';
@@ -89,25 +104,28 @@ export function commit(): string {
   const short = git('rev-parse', '--short=12', 'HEAD');
   return short === ''
     ? 'unknown'
-    : `${short}${git('status', '--porcelain', '-uno', 'src') === '' ? '' : '+'}`;
+    : `${short}${git('status', '--porcelain', '-uno', 'src', 'lab') === '' ? '' : '+'}`;
 }
 
-/** Gives the file. */
-export function keep(result: Result): string {
-  mkdirSync(RESULTS_FOLDER, { recursive: true });
-  const file = join(RESULTS_FOLDER, `${result.at.replaceAll(/[:.]/g, '-')}-${result.scenario}.json`);
-  writeFileSync(file, `${JSON.stringify(result)}\n`);
+/** A result in a file by its scenario and time, whole or as it was. Gives the file. */
+export function keep(result: Kept, folder = RESULTS_FOLDER): string {
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${result.at.replaceAll(/[:.]/g, '-')}-${result.scenario}.json`);
+  writeFileSync(`${file}.new`, `${JSON.stringify(result)}\n`);
+  renameSync(`${file}.new`, file);
   return file;
 }
 
-/** The latest result of every scenario; those of the short matrix don't count. */
-export function latestResults(): ReadonlyMap<string, Result> {
-  mkdirSync(RESULTS_FOLDER, { recursive: true });
-  const latest = new Map<string, Result>();
-  for (const name of readdirSync(RESULTS_FOLDER).sort()) {
+/** The latest result of every scenario that a report may be written from. */
+export function latest<T extends Kept>(folder: string): ReadonlyMap<string, T> {
+  mkdirSync(folder, { recursive: true });
+  const all = new Map<string, T>();
+  for (const name of readdirSync(folder).sort()) {
     if (!name.endsWith('.json')) continue;
-    const result = JSON.parse(readFileSync(join(RESULTS_FOLDER, name), 'utf8')) as Result;
-    if (!result.quick) latest.set(result.scenario, result);
+    const result = JSON.parse(readFileSync(join(folder, name), 'utf8')) as T;
+    if (isForReport(result)) all.set(result.scenario, result);
   }
-  return latest;
+  return all;
 }
+
+export const latestResults = (folder = RESULTS_FOLDER): ReadonlyMap<string, Result> => latest<Result>(folder);

@@ -44,30 +44,30 @@ export interface RunSettings {
   readonly say: (line: string) => void;
 }
 
-/** Everything measured, and kept in the results folder. */
+/** Everything measured, and kept in the results folder, each round as soon as it was. */
 export async function runScenario(scenario: Scenario, settings: RunSettings): Promise<Result> {
-  const { rounds: wanted, firstRound, signal, say, profiles, aloneMs } = settings;
+  const { rounds: wanted, firstRound, signal, say, profiles, aloneMs, quick } = settings;
+  const about = {
+    scenario: scenario.name,
+    at: new Date().toISOString(),
+    machine: machine(),
+    commit: commit(),
+    quick,
+    profiled: profiles !== undefined,
+  };
   await using neighbourhood = await Neighbourhood.start(scenario, signal, profiles);
   const rounds: Round[] = [];
   for (let n = firstRound; n < firstRound + wanted; n += 1) {
     await neighbourhood.wires.seed(n);
     const round = await runRound(neighbourhood, signal, { aloneMs, isFirst: n === firstRound });
     rounds.push(round);
+    keep({ ...about, rounds, complete: false } satisfies Result);
     say(`${scenario.name}, round ${n}: ${summary(round)}`);
   }
   const looks = scenario.spanMap ? await lookedAt(neighbourhood, signal) : undefined;
   // Or a daemon whose line stalls would not end before it must.
   await neighbourhood.restore();
-  const at = new Date().toISOString();
-  const result: Result = {
-    scenario: scenario.name,
-    at,
-    machine: machine(),
-    commit: commit(),
-    rounds,
-    quick: settings.quick,
-    ...(looks !== undefined && { looks }),
-  };
+  const result: Result = { ...about, rounds, complete: true, ...(looks !== undefined && { looks }) };
   keep(result);
   return result;
 }
