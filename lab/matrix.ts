@@ -6,13 +6,12 @@ import type { Milliseconds } from '../src/core/units.ts';
 import { type Figures, figuresOf } from './figures.ts';
 import { isFarMissed } from './findings.ts';
 import { type RunSettings, runScenario } from './run.ts';
-import { quickened, type Scenario } from './scenario.ts';
+import { ALONE_MS, quickened, type Scenario } from './scenario.ts';
 import { MATRIX } from './scenarios.ts';
 
 type Settings = Omit<RunSettings, 'aloneMs' | 'quick' | 'firstRound'>;
 
-/** How long a line is measured alone, at most. */
-const ALONE_MS: Milliseconds = 8_000;
+/** In the place of {@link ALONE_MS}. */
 const QUICK_ALONE_MS: Milliseconds = 3_500;
 
 /**

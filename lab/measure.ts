@@ -13,7 +13,7 @@ import { type Neighbourhood, wireOf } from './neighbourhood.ts';
 import { CA_FILE, MPTCP_PORT, ORIGIN_ADDRESS, ORIGIN_NAME, originFile, SMALL_FILE } from './origin.ts';
 import { must, type RunOptions, run } from './process.ts';
 import type { Carried } from './results.ts';
-import { meanRate } from './scenario.ts';
+import { aloneBytes } from './scenario.ts';
 import { type Told, type Transfer, type Watched, watched } from './watched.ts';
 
 const SAMPLE_MS: Milliseconds = 40;
@@ -31,13 +31,13 @@ const url = (name: string, port = 80): string => `http://${ORIGIN_ADDRESS}:${por
 export async function linesAlone(
   neighbourhood: Neighbourhood,
   signal: AbortSignal,
-  atMostMs: Milliseconds,
+  forMs: Milliseconds,
 ): Promise<Alone> {
   const { lines, bytes: whole } = neighbourhood.scenario;
   const name = originFile(whole);
   const alone = await Promise.all(
     lines.map(async (line, i) => {
-      const bytes = Math.min(whole, Math.round((meanRate(line) * atMostMs) / 1000));
+      const bytes = aloneBytes(line, whole, forMs);
       const options = { ns: neighbourhood.household(i + 1).clientNs, signal, timeoutMs: DOWNLOAD_BOUND_MS };
       // The whole file where it is small enough: a server that ignores ranges sends it anyway.
       const part = bytes < whole && line.origin === 'honest' ? ['-r', `0-${bytes - 1}`] : [];

@@ -34,7 +34,7 @@ export interface RunSettings {
   /** Its number is the seed of the wire's dice. */
   readonly firstRound: number;
   readonly signal: AbortSignal;
-  /** How long each line is measured alone, at most. */
+  /** How long each line is measured alone; those with long round trips longer. */
   readonly aloneMs: Milliseconds;
   /** A folder for processor profiles of all daemons; they cost time. */
   readonly profiles?: string;

@@ -3,7 +3,7 @@
  * declarative form, checked when it is read; scenarios.ts holds the list, run.ts runs one. Pure.
  */
 import { z } from 'zod';
-import { parseBytes, parseDuration, parseRate } from '../src/core/units.ts';
+import { type Bytes, type Milliseconds, parseBytes, parseDuration, parseRate } from '../src/core/units.ts';
 
 const quantity = (read: (text: string) => number | undefined, example: string) =>
   z.string().transform((text, context) => {
@@ -125,6 +125,20 @@ export const meanRate = (line: Line): number =>
   line.trace === undefined
     ? line.down
     : line.trace.down.reduce((sum, down) => sum + down, 0) / line.trace.down.length;
+
+/** How long a line is measured alone, if the file is long enough and its round trips are not too long. */
+export const ALONE_MS: Milliseconds = 8_000;
+/**
+ * And so many round trips at least. A line is not full for the first 5 to 15 of them: of the 16 that 8 s are with 260 ms one way
+ * that would be most, and a pooled download, which goes on for longer, would be held to too little.
+ */
+const ALONE_ROUND_TRIPS = 75;
+
+/** What of a file a line is measured alone with: what it carries in `forMs` or in that many round trips; at most all. */
+export function aloneBytes(line: Line, whole: Bytes, forMs: Milliseconds): Bytes {
+  const ms = Math.max(forMs, ALONE_ROUND_TRIPS * 2 * line.delay);
+  return Math.min(whole, Math.round((meanRate(line) * ms) / 1000));
+}
 
 /** The scenario as the short matrix has it, with those bars that can be judged then; nothing for pictures. */
 export function quickened({ quick, ...scenario }: Scenario): Scenario | undefined {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { meanRate, queueOf, Scenario } from '../../lab/scenario.ts';
+import { aloneBytes, meanRate, queueOf, Scenario } from '../../lab/scenario.ts';
 import { SCENARIOS } from '../../lab/scenarios.ts';
 
 test('every scenario is sound: its faults meet neighbours that it has, its names are unique', () => {
@@ -44,4 +44,15 @@ test('the mean of a trace is what the line is taken for', () => {
   ]);
   assert.ok(line !== undefined);
   assert.equal(meanRate(line), 2_000_000);
+});
+
+test('a line is measured alone for the time that was asked for, or for as many round trips as make its beginning small', () => {
+  const [near, far] = Scenario.shape.lines.parse([
+    { down: '8 Mbit/s', delay: '40 ms' },
+    { down: '8 Mbit/s', delay: '260 ms' },
+  ]);
+  assert.ok(near !== undefined && far !== undefined);
+  assert.equal(aloneBytes(near, 100_000_000, 8_000), 8_000_000);
+  assert.equal(aloneBytes(far, 100_000_000, 8_000), 39_000_000);
+  assert.equal(aloneBytes(far, 30_000_000, 8_000), 30_000_000);
 });
