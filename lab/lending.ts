@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import type { Milliseconds } from '../src/core/units.ts';
-import { isFarMissed } from './findings.ts';
+import { isKnownMissed } from './findings.ts';
 import { type LendingFigures, type LendingRound, lendingFiguresOf } from './lending-figures.ts';
 import { type LendingSettings, runLending, whyLeftOut } from './lending-run.ts';
 import type { LendingScenario } from './lending-scenario.ts';
@@ -32,14 +32,14 @@ const LATE_MS: Milliseconds = 10;
 const QUICK_IDLE_MS: Milliseconds = 3_000;
 const QUICK_TIMES = 2;
 
-/** In less time: for CI. A bar that is known to be missed by far, with its cause, is not judged: it would say nothing new. */
+/** In less time: for CI. A bar that is known to be missed is not judged: it would say nothing new. */
 export function quickenedLending(scenario: LendingScenario): LendingScenario {
   const { own, idle, bars, name } = scenario;
   return {
     ...scenario,
     idle: Math.min(idle, QUICK_IDLE_MS),
     own: { ...own, times: Math.min(own.times, QUICK_TIMES) },
-    bars: bars.filter(({ figure }) => !isFarMissed(name, figure)),
+    bars: bars.filter(({ figure }) => !isKnownMissed(name, figure)),
   };
 }
 

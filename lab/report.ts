@@ -64,10 +64,16 @@ function details({ scenario, figures }: Evaluated): readonly string[] {
   ];
 }
 
+/** With as many digits as it takes to tell it from the bar. */
+function besideBar(value: number, bar: string): string {
+  const text = number(value, 3);
+  return Number(text) === Number(/[\d.]+/.exec(bar)?.[0]) ? number(value, 4) : text;
+}
+
 const judged = ({ figure, bar, value, held }: Judged): readonly string[] => [
   figure,
   bar,
-  value === null ? 'not measured' : number(value, 3),
+  value === null ? 'not measured' : besideBar(value, bar),
   held ? 'held' : '**missed**',
 ];
 
@@ -79,7 +85,7 @@ function verdicts(all: readonly Evaluated[]): string {
       bar.held ? '' : (findingOf(scenario.name, bar.figure) ?? 'not yet explained'),
     ]),
   );
-  return table(['scenario', 'figure', 'bar', 'median', '', 'cause'], rows);
+  return table(['scenario', 'figure', 'bar', 'value', '', 'cause'], rows);
 }
 
 /** Writes it all. Gives the file. @throws LabError when nothing was measured yet */
@@ -156,6 +162,8 @@ ${table(
 )}
 
 ## Bars
+
+Values are medians; of the longest gap the 95th percentile, and of bars for every round the worst.
 
 ${verdicts(all)}
 

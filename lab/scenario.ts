@@ -63,9 +63,11 @@ export const FIGURES = [
 ] as const;
 export type FigureName = (typeof FIGURES)[number];
 
+/** `rounds: 'every'`: the worst round is held to it; else what is typical of all. */
+const rounds = z.literal('every').optional();
 const Bar = z.union([
-  z.strictObject({ figure: z.enum(FIGURES), atLeast: z.number() }),
-  z.strictObject({ figure: z.enum(FIGURES), atMost: z.number() }),
+  z.strictObject({ figure: z.enum(FIGURES), atLeast: z.number(), rounds }),
+  z.strictObject({ figure: z.enum(FIGURES), atMost: z.number(), rounds }),
 ]);
 export type Bar = z.output<typeof Bar>;
 

@@ -42,6 +42,26 @@ test('gaps are noisier than other figures', () => {
   assert.equal(judge(gap, [900, 1300, 1300], 'noisy').held, false);
 });
 
+test('so is what came twice', () => {
+  const twice = { figure: 'twicePart', atMost: 0.01 } as const;
+  assert.equal(judge(twice, [0.009, 0.014, 0.015], 'noisy').held, true);
+  assert.equal(judge(twice, [0.009, 0.016, 0.016], 'noisy').held, false);
+  assert.equal(judge(twice, [0.009, 0.011, 0.011], 'typical').held, false);
+});
+
+test('a bar for every round is missed by the worst, however good the others are', () => {
+  const own = { figure: 'ofOwn', atLeast: 0.98, rounds: 'every' } as const;
+  assert.deepEqual(judge(own, [1.05, 1.02, 0.97, 1.04, 1.02], 'typical'), {
+    figure: 'ofOwn',
+    bar: '>= 0.98 in every round',
+    value: 0.97,
+    held: false,
+  });
+  assert.equal(judge(own, [1.05, 1.02, 0.98], 'typical').held, true);
+  assert.equal(judge(own, [1.05, 1.02, 0.94], 'noisy').held, true);
+  assert.equal(judge(own, [1.05, 1.02, 0.93], 'noisy').held, false);
+});
+
 test('what was not measured is missed by any rule', () => {
   for (const strictness of ['typical', 'noisy'] as const)
     assert.deepEqual(judge(floor, [], strictness), {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { aloneBytes, meanRate, queueOf, Scenario } from '../../lab/scenario.ts';
-import { SCENARIOS } from '../../lab/scenarios.ts';
+import { MATRIX, SCENARIOS } from '../../lab/scenarios.ts';
 
 test('every scenario is sound: its faults meet neighbours that it has, its names are unique', () => {
   assert.ok(SCENARIOS.size >= 20);
@@ -11,6 +11,19 @@ test('every scenario is sound: its faults meet neighbours that it has, its names
       if (figure === 'aheadOfMptcp') assert.ok(beside.includes('mptcp'), name);
       if (figure === 'aheadOfFixed') assert.ok(schemes.includes('fixed'), name);
     }
+  }
+});
+
+test('what is promised of all downloads is held to a bar in all scenarios that measure it', () => {
+  for (const { name, bars, beside, faults } of MATRIX) {
+    const figures = new Set(bars.map(({ figure }) => figure));
+    assert.ok(figures.has('twicePart'), name);
+    if (beside.includes('mptcp') && faults.length === 0) assert.ok(figures.has('aheadOfMptcp'), name);
+    if (faults.length > 0 || name === 'lie')
+      assert.ok(
+        bars.some(({ figure, rounds }) => figure === 'ofOwn' && rounds === 'every'),
+        name,
+      );
   }
 });
 
