@@ -34,6 +34,8 @@ export interface SchemeFigures {
   readonly efficiency: Spread;
   /** Of the own line alone: above 1 is faster. */
   readonly ofOwn: Spread;
+  /** What neighbours brought of the bytes; null where nothing was pooled, in no round. */
+  readonly neighbourPart: Spread | null;
   readonly windowMiB: Spread;
   readonly twicePart: Spread;
   readonly lastPartRate: Spread | null;
@@ -46,6 +48,8 @@ export interface SchemeFigures {
 
 /** The end of a file whose rate is compared with that of the whole. */
 const LAST_PART = 0.05;
+/** What the daemon calls the own line. */
+export const OWN_PATH = 'own';
 /** TCP's payload of a packet of 1500 bytes, with time stamps. */
 export const PAYLOAD = 1448 / 1500;
 
@@ -144,6 +148,9 @@ function schemeFigures(scenario: Scenario, result: Result, scheme: PoolScheme): 
     ms: each((run) => run.ms),
     efficiency: each((run, round) => efficiency(scenario, round, run)),
     ofOwn: each((run, { alone: [own] }) => (own === undefined ? Number.NaN : goodput(run) / goodput(own))),
+    neighbourPart: runs.some(({ run }) => run.peakWindowBytes !== undefined)
+      ? each((run) => neighbourPart(run))
+      : null,
     // Of a download that nobody pooled nothing was held, and nothing came twice.
     windowMiB: each((run) => (run.peakWindowBytes ?? 0) / MIB),
     twicePart: each((run) => (run.bytesTwice ?? 0) / run.bytes),
@@ -158,6 +165,12 @@ function schemeFigures(scenario: Scenario, result: Result, scheme: PoolScheme): 
     cpuPerGiBBy: medians((run, name) => perGiB(run, run.cpuMs[name] ?? 0)),
     cpuMs: medians((run, name) => run.cpuMs[name] ?? 0),
   };
+}
+
+/** Of a round in which nothing was pooled: nothing. */
+function neighbourPart({ bytesByPath }: PooledRun): number {
+  const all = Object.values(bytesByPath).reduce((sum, bytes) => sum + bytes, 0);
+  return all === 0 ? 0 : 1 - (bytesByPath[OWN_PATH] ?? 0) / all;
 }
 
 /** Judges everything that was measured. */

@@ -2,7 +2,7 @@
  * The pictures of the evaluation, from the results. Pure: gives SVG texts and what they show; report.ts writes them.
  */
 import { type Bytes, MIB } from '../src/core/units.ts';
-import { goodput, type Spread } from './figures.ts';
+import { goodput, OWN_PATH, type Spread } from './figures.ts';
 import type { Evaluated } from './report.ts';
 import type { PooledRun } from './results.ts';
 import { SCHEMES } from './scenario.ts';
@@ -23,7 +23,6 @@ const SIZES = ['file-1mb', 'file-10mb', 'three-homes', 'file-1gb'];
 /** Throughput is averaged over this many samples. */
 const SMOOTH = 6;
 /** The name of the own line among the paths. */
-const OWN = 'own';
 
 export function pictures(all: readonly Evaluated[]): readonly Picture[] {
   const named = (names: readonly string[]): readonly Evaluated[] =>
@@ -104,7 +103,7 @@ function spanMap(one: Evaluated): Picture[] {
   const strokes = strokesOf(looks);
   // The own line first, the households by their numbers.
   const paths = [...new Set(strokes.map(({ path }) => path))].sort(
-    (a, b) => Number(b === OWN) - Number(a === OWN) || a.localeCompare(b),
+    (a, b) => Number(b === OWN_PATH) - Number(a === OWN_PATH) || a.localeCompare(b),
   );
   const rate = goodput({ bytes: one.scenario.bytes, ms: Math.max(1, looks.at(-1)?.ms ?? 1) });
   const place = ([ms, offset]: readonly [number, number]): readonly [number, number] => [
@@ -116,7 +115,7 @@ function spanMap(one: Evaluated): Picture[] {
     from: place(from),
     to: place(to),
   }));
-  const names = paths.map((path) => (path === OWN ? 'own line' : path));
+  const names = paths.map((path) => (path === OWN_PATH ? 'own line' : path));
   const { name } = one.scenario;
   const map = `Span map of one download, ${name}: where in the file each path was, less the mean rate`;
   const displaced = [...reorderDensity(strokes)];

@@ -11,7 +11,7 @@ import { findingOf } from './findings.ts';
 import { pictures } from './pictures.ts';
 import { REPOSITORY } from './places.ts';
 import { latestResults, type Result, shownMachine } from './results.ts';
-import { SCHEMES, type Scenario } from './scenario.ts';
+import { ALONE_MS, aloneBytes, SCHEMES, type Scenario } from './scenario.ts';
 import { MATRIX } from './scenarios.ts';
 
 export interface Evaluated {
@@ -35,6 +35,12 @@ const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
 
+const isPooled = ({ schemes }: Figures): boolean => schemes.adaptive?.neighbourPart !== null;
+
+const FLATTERED = 'More than it should be: a line with long round trips was measured alone for 8 s only';
+/** What a figure is worth that nothing was pooled for. */
+const NOT_POOLED = 'Nothing was pooled: this is the own line alone';
+
 function speeds({ scenario, figures }: Evaluated): readonly string[] {
   const time = (scheme: SchemeFigures | undefined): string => spread(scheme?.ms, 2, 0.001);
   const { schemes } = figures;
@@ -44,7 +50,7 @@ function speeds({ scenario, figures }: Evaluated): readonly string[] {
     spread(figures.aria2Ms, 2, 0.001),
     spread(figures.mptcpMs, 2, 0.001),
     ...SCHEMES.map((scheme) => time(schemes[scheme])),
-    spread(schemes.adaptive?.efficiency, 3),
+    `${spread(schemes.adaptive?.efficiency, 3)}${isPooled(figures) ? '' : ', not pooled'}`,
   ];
 }
 
@@ -52,6 +58,7 @@ function details({ scenario, figures }: Evaluated): readonly string[] {
   const { adaptive } = figures.schemes;
   return [
     scenario.name,
+    isPooled(figures) ? spread(adaptive?.neighbourPart, 1, 100) : 'not pooled',
     spread(adaptive?.ofOwn, 2),
     spread(adaptive?.windowMiB, 1),
     spread(adaptive?.twicePart, 2, 100),
@@ -77,16 +84,33 @@ const judged = ({ figure, bar, value, held }: Judged): readonly string[] => [
   held ? 'held' : '**missed**',
 ];
 
-function verdicts(all: readonly Evaluated[]): string {
-  const rows = all.flatMap(({ scenario, figures }) =>
-    figures.bars.map((bar) => [
-      scenario.name,
-      ...judged(bar),
-      bar.held ? '' : (findingOf(scenario.name, bar.figure) ?? 'not yet explained'),
-    ]),
+/** Of results that were measured before lines with long round trips were measured alone for long. */
+const wasAloneTooShort = ({ scenario, result }: Evaluated): boolean =>
+  result.rounds.some(({ alone }) =>
+    scenario.lines.some((line, i) => {
+      const bytes = alone[i]?.bytes;
+      return bytes !== undefined && bytes < aloneBytes(line, scenario.bytes, ALONE_MS);
+    }),
   );
-  return table(['scenario', 'figure', 'bar', 'value', '', 'cause'], rows);
+
+/** The cause of a miss; and what a figure is not, whether it holds or not. */
+function remark(one: Evaluated, { figure, held }: Judged): string {
+  const { scenario, figures } = one;
+  return [
+    ...(held ? [] : [findingOf(scenario.name, figure) ?? 'not yet explained']),
+    ...(held && !isPooled(figures) ? [NOT_POOLED] : []),
+    ...(figure === 'efficiency' && wasAloneTooShort(one) ? [FLATTERED] : []),
+  ].join('. ');
 }
+
+function verdicts(all: readonly Evaluated[]): string {
+  const rows = all.flatMap((one) =>
+    one.figures.bars.map((bar) => [one.scenario.name, ...judged(bar), remark(one, bar)]),
+  );
+  return table(['scenario', 'figure', 'bar', 'value', '', 'remark'], rows);
+}
+
+const named = (all: readonly { readonly name: string }[]): string => all.map(({ name }) => name).join(', ');
 
 /** Writes it all. Gives the file. @throws LabError when nothing was measured yet */
 export function writeReport(): string {
@@ -102,26 +126,29 @@ export function writeReport(): string {
   const drawn = pictures(all);
   for (const { file, svg } of drawn) writeFileSync(join(PICTURES, file), svg);
   const file = join(DOCS, 'evaluation.md');
-  writeFileSync(file, page(all, drawn));
+  writeFileSync(file, evaluationOf(all, drawn));
   return file;
 }
 
-function page(all: readonly Evaluated[], drawn: ReturnType<typeof pictures>): string {
+/** The text of it. Pure. */
+export function evaluationOf(all: readonly Evaluated[], drawn: ReturnType<typeof pictures>): string {
   const machines = [...new Set(all.map(({ result }) => shownMachine(result.machine)))];
   const commits = [...new Set(all.map(({ result }) => result.commit))];
   const rounds = [...new Set(all.map(({ figures }) => figures.rounds))].sort((a, b) => a - b);
   const wrong = all.filter(({ figures }) => !figures.allRight).map(({ scenario }) => scenario.name);
   const bars = all.flatMap(({ figures }) => figures.bars);
+  const left = MATRIX.filter(({ name }) => all.every(({ scenario }) => scenario.name !== name));
+  const flattered = all.filter(wasAloneTooShort).map(({ scenario }) => scenario);
   return `# Evaluation
 
-Written by \`npm run lab -- report\` from what \`npm run lab -- matrix\` measured; how, is in [lab.md](lab.md). Machine: ${machines.join('; ')}.
+Written by \`npm run lab -- matrix\`, or by \`npm run lab -- report\` from what was measured before; how, is in [lab.md](lab.md). Machine: ${machines.join('; ')}.
 Commit: ${commits.join(', ')} (\`+\`: with changes on top). Rounds for each scenario: ${rounds.join(', ')}; the figures are medians, in brackets the least and the most.
 
 ${bars.filter(({ held }) => held).length} of ${bars.length} bars were held. ${
     wrong.length === 0
       ? 'Every downloaded file was that of the origin, byte for byte.'
       : `Files with wrong or missing bytes: ${wrong.join(', ')}.`
-  }
+  }${left.length === 0 ? '' : ` Not measured here: ${named(left)}.`}
 
 ## Scenarios
 
@@ -137,19 +164,24 @@ ${table(
 ## Time, by scheme
 
 Lines alone in Mbit/s of goodput; times in seconds. *Efficiency* is the pooled goodput of \`adaptive\` over the sum of the lines
-alone (where rates follow a trace: over what they could carry in that time).
+alone (where rates follow a trace: over what they could carry in that time).${
+    flattered.length === 0
+      ? ''
+      : ` In ${named(flattered)} a line with long round trips was measured alone for 8 s only,\nwhich says less than it can carry: the efficiency there is more than it should be.`
+  }
 
 ${table(['scenario', 'lines alone', 'own line, aria2 -x16', 'MPTCP', ...SCHEMES, 'efficiency'], all.map(speeds))}
 
 ## What it costs
 
-Of \`adaptive\`: times as fast as the own line alone; most held in the window; bytes fetched twice; rate of the last 5 % of the bytes
+Of \`adaptive\`: what neighbours brought of the bytes; times as fast as the own line alone; most held in the window; bytes fetched twice; rate of the last 5 % of the bytes
 over the mean rate; longest time without a byte for the client; processor seconds for each GiB of all
 daemons (and of \`get\`, where it is the client), and of each process: the households by their numbers, the borrower 1.
 
 ${table(
   [
     'scenario',
+    'by neighbours, %',
     'times own line',
     'window, MiB',
     'twice, %',
