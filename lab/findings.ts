@@ -12,10 +12,6 @@ const AHEAD_OF_FIXED =
 const CUBIC =
   'Likely, and not followed to its end: cubic as Linux has it sends what it was asked for in bursts as large as its window, which grows to what the kernel of the lender keeps: some 0.9 MB, 140 ms of a line of 50 Mbit/s. How much the kernel keeps can not be set from Node, and asking for 50 ms at a time would be 20 requests a second to every origin';
 
-/** Of the first second of an own download on a line that is lent. */
-const FIRST_SECOND =
-  'Nothing of what is lent passes any more some 60 ms after the first byte of the own download, as the samples show. But what is on its way to the router then comes for another 40 ms, and until then the doubling of the own download has no room on a line whose queue holds little more than a round trip: it has the whole line 60 to 110 ms later than without lending, of the first 1000. To be sooner the lender would have to step aside before the first byte has come';
-
 /** Of lines that are lent whole. */
 const HEAD_ROOM =
   'The lines are full from 0.3 s after the beginning to 0.1 s before the end. Missing are the beginning (a neighbour can begin when the own line has the head of the response, two round trips in; its first byte comes two round trips later, and its connection opens over four more: 0.15 s on average, 2.6 % of 5.8 s) and the end, where the lines end one after the other and the last sample is compared: 0.05 s. MPTCP, which joins its lines after one round trip, checks nothing and keeps nothing free, is as fast within 1 to 2 %';
@@ -87,10 +83,6 @@ const FINDINGS: Readonly<Record<string, string>> = {
     'What is missing is the beginning and the end. A neighbour can begin when the own line has the head, two round trips in; its first byte comes two round trips later, and its connection opens over four more: were no time lost elsewhere, 0.88 would be left. The last 50 ms are the lines ending one after the other',
   'lending-ceiling lentMost':
     'In its first second a transfer brings more than is lent: the kernel takes in up to 0.9 MB before it stops the origin, and its receive buffer can not be bounded from Node. Passing on less meanwhile makes up for it within the next second',
-  'household-first-20ms ownFirstSecond': FIRST_SECOND,
-  'household-first-300ms ownFirstSecond': FIRST_SECOND,
-  'household-first-20ms ownLatencyMoreMs':
-    'Of 32 small requests the slowest two decide: those at the beginning of a transfer of the borrower, before the kernel of the lender holds it back. 11 to 33 ms from round to round, on a wire that was itself up to 12 ms late',
   'household-first-cubic ownLatencyMoreMs': CUBIC,
   'household-first-cubic ownFirstSecond': CUBIC,
   'household-first-cubic ownPart': CUBIC,
