@@ -12,7 +12,7 @@ import { type Got, openPooling, type PoolingProxy, type PoolingProxyOptions } fr
 const SIZE = 3_000_000;
 const PATH = `/file/${SIZE}`;
 /** Slow enough that others have time to join, fast enough for a test. */
-const STEADY: Fault = { kind: 'trickle', rate: 8e6 };
+const STEADY: Fault = { kind: 'trickle', rate: 4e6 };
 
 checkLeaksOfEach();
 
