@@ -2,7 +2,8 @@
  * Neighbours that alter what they bring: a byte, a part, all parts, their length, or their heads. Each download is made with
  * two whole daemons that were really paired, and an origin that is honest at home and lies at the end of the neighbour's line.
  */
-import { LIES, type Lie, type Tried, tries, type Way } from '../test/support/lying-lender.ts';
+import { LIES, type Lie } from '../test/support/lies.ts';
+import { type Tried, tries, type Way } from '../test/support/lying-lender.ts';
 import { type Attack, AttackError, type Figures, type Means, NEVER } from './attack.ts';
 
 /** A run says how far it is this often. */

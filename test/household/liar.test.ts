@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { isPattern } from '../../src/demo/pattern.ts';
-import { LIES, openLiar, type Tried } from '../support/lying-lender.ts';
+import { LIES } from '../support/lies.ts';
+import { openLiar, type Tried } from '../support/lying-lender.ts';
 import { needs, pathOf } from '../support/programs.ts';
 
 const run = promisify(execFile);
