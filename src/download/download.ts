@@ -31,6 +31,8 @@ const TICK_MS: Milliseconds = 20;
 const AGAIN_MS: Milliseconds = 1_000;
 /** The plan hears of the client's progress in steps of at least this. */
 const MOVE_STEP: Bytes = 65_536;
+/** In place of an ask: the running response. */
+const RUNNING: AskId = -1;
 
 export class Download {
   readonly id: string;
@@ -74,7 +76,7 @@ export class Download {
         proven: (path) => this.#tell({ kind: 'proven', path }),
         data: (path, id, offset, chunk) => {
           this.#guard?.came(path, id, chunk);
-          this.#receive(path, offset, chunk);
+          this.#receive(path, offset, chunk, id);
         },
         over: (path, id, how) => this.#guard?.over(path, id, how),
         ended: (path, id) => this.#tell({ kind: 'ended', path, id }),
@@ -272,11 +274,11 @@ export class Download {
   }
 
   /** Only what is new goes on to the sink; the rest came over two paths. */
-  #receive(path: PathId, offset: Bytes, chunk: Buffer): void {
+  #receive(path: PathId, offset: Bytes, chunk: Buffer, id: AskId = RUNNING): void {
     this.#heardAt = this.#clock.now();
     for (const part of this.#received.take(path, offset, chunk.length)) {
-      this.options.sink.write(part.start, chunk.subarray(part.start - offset, part.end - offset));
-      if (path !== OWN) this.#guard?.wrote(path, part);
+      const backing = path === OWN ? 'sure' : (this.#guard?.writes(path, id, part) ?? 'trusted');
+      this.options.sink.write(part.start, chunk.subarray(part.start - offset, part.end - offset), backing);
     }
     if (this.#received.missing === 0) {
       this.#guard?.close();

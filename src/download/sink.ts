@@ -5,6 +5,12 @@
 import type { SpanSet } from '../core/span.ts';
 import type { Bytes } from '../core/units.ts';
 
+/**
+ * What stands behind bytes that come: `sure`, our own line or TLS; `trusted`, a neighbour that nobody checks; `unchecked`, one that is
+ * checked, and is not yet: `vouch` follows, or never does.
+ */
+export type Backing = 'sure' | 'trusted' | 'unchecked';
+
 export interface Sink {
   /** All before it has left our hands. Never goes back. */
   readonly delivered: Bytes;
@@ -13,7 +19,9 @@ export interface Sink {
   /** The most that was held in memory at a time. */
   readonly peakBytes: Bytes;
   /** Takes the bytes for their place; the chunk is not changed afterwards. Never waits: see `accepts`. */
-  write(offset: Bytes, chunk: Buffer): void;
+  write(offset: Bytes, chunk: Buffer, backing: Backing): void;
+  /** Those that were written as unchecked were compared, and found right. */
+  vouch?(spans: SpanSet): void;
   /** Gives up bytes that were written; false when some have gone on already, or may have. */
   discard?(spans: SpanSet): boolean;
   /** False while nothing may be read that would come to this offset; `onMove` tells when to ask again. */

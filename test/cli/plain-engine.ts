@@ -45,7 +45,7 @@ async function pour(
     resume();
   });
   for await (const chunk of from as AsyncIterable<Buffer>) {
-    sink.write(offset, chunk);
+    sink.write(offset, chunk, 'sure');
     offset += chunk.length;
     count(chunk.length);
     if (sink.full && failed === undefined) {

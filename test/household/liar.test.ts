@@ -43,7 +43,7 @@ describe('a neighbour that lies', () => {
     const folder = await mkdtemp(join(tmpdir(), 'linepool-resume-'));
     try {
       for (const [i, program] of (['wget', 'curl', 'wget', 'curl', 'wget', 'curl'] as const).entries()) {
-        const { url, proxyPort } = await liar.ready('digest', 'byte', i);
+        const { url, proxyPort } = await liar.bait('byte', { seed: i, digest: true });
         const file = join(folder, `file-${i}`);
         const proxy = `http://127.0.0.1:${proxyPort}`;
         // Each goes on by itself where a transfer broke off, and wget then does so without being told.

@@ -5,7 +5,7 @@
 import { fieldValue } from '../../src/core/http.ts';
 import { type Span, span } from '../../src/core/span.ts';
 import type { Bytes } from '../../src/core/units.ts';
-import { type Answer, etagOf } from '../../src/demo/answer.ts';
+import { type Answer, type Asked, etagOf } from '../../src/demo/answer.ts';
 import { patternAt, patternSha256 } from '../../src/demo/pattern.ts';
 
 /** What the liar does to what it brings: a byte of one part, one part, all parts, their length, or their heads. */
@@ -21,6 +21,8 @@ export interface Order {
   asked: number;
   lies: number;
   digest: boolean;
+  /** What becomes of what the own line is answered. */
+  own: (asked: Asked, answer: Answer) => Answer;
 }
 
 /** The digest of the whole, when the host is to give one. */

@@ -55,14 +55,28 @@ export interface Tried {
 export interface Liar extends AsyncDisposable {
   /** One download with a fresh host name. Not to be called again before it has resolved. */
   try(way: Way, lie: Lie | 'none', seed: number, size?: Bytes): Promise<Tried>;
-  /** The same up to the download itself, for a client of the test's own: the address of a file, and the proxy's port. */
-  ready(way: Way, lie: Lie | 'none', seed: number, size?: Bytes): Promise<Ready>;
+  /** A fresh host name that is lied about, for a download that a test makes itself as the borrower. */
+  bait(lie: Lie | 'none', wanted?: Wanted): Promise<Bait>;
   readonly borrower: Desk;
 }
 
-export interface Ready {
+export interface Wanted {
+  readonly seed?: number;
+  readonly size?: Bytes;
+  readonly secure?: boolean;
+  /** The server gives a digest of the whole. */
+  readonly digest?: boolean;
+}
+
+export interface Bait {
   readonly url: string;
+  /** What is done to it; may be changed between downloads. */
+  readonly order: Order;
+  /** The borrower's. */
   readonly proxyPort: number;
+  readonly stateDir: string;
+  readonly configFile: string;
+  readonly caFile: string;
 }
 
 export interface LiarOptions {
@@ -87,7 +101,11 @@ export async function openLiar(options: LiarOptions = {}): Promise<Liar> {
   const orderOf = (asked: Asked): Order | undefined =>
     orders.get((fieldValue(asked.headers, 'host') ?? '').split(':')[0] ?? '');
   const slowly = (answer: Answer): Answer => ({ ...answer, delivery: { kind: 'trickle', rate } });
-  const honest = (asked: Asked): Answer => slowly(withDigest(answerFile(asked), orderOf(asked)));
+  const honest = (asked: Asked): Answer => {
+    const order = orderOf(asked);
+    const answer = slowly(withDigest(answerFile(asked), order));
+    return order?.own(asked, answer) ?? answer;
+  };
   const clock = systemClock;
 
   const server = owned.use(await startOrigin({ clock, host: HOME, respond: honest }));
@@ -143,32 +161,31 @@ export async function openLiar(options: LiarOptions = {}): Promise<Liar> {
   };
   const stateDir = join(folder, 'Borrower');
   const proxy = parseAuthority(readRunFile(stateDir)?.proxy[0] ?? '');
+  const caFile = join(folder, 'ca.pem');
+  await writeFile(caFile, authority.ca);
   let made = 0;
 
-  const ready = async (
-    way: Way,
-    lie: Lie | 'none',
-    seed: number,
-    size: Bytes,
-  ): Promise<Ready & { readonly order: Order }> => {
+  const bait: Liar['bait'] = async (lie, wanted = {}) => {
+    const { seed = 1, size = SIZE, secure: isSecure = false, digest = false } = wanted;
     const host = names[made];
     if (host === undefined) throw new Error('more tries than were planned for');
     made += 1;
     await borrower.desk.trust(id, { caught: 'lift' });
     await until('the liar offers its line', offered);
     const random = seeded(seed);
-    const order: Order = { lie, nth: random(2), random, asked: 0, lies: 0, digest: way === 'digest' };
+    const own: Order['own'] = (_asked, answer) => answer;
+    const order: Order = { lie, nth: random(2), random, asked: 0, lies: 0, digest, own };
     orders.set(host, order);
     current = order;
-    const scheme = way === 'https' ? 'https' : 'http';
-    const port = way === 'https' ? secure.port : server.port;
-    return { url: `${scheme}://${host}:${port}/file/${size}`, proxyPort: proxy.port, order };
+    const url = `${isSecure ? 'https' : 'http'}://${host}:${(isSecure ? secure : server).port}/file/${size}`;
+    return { url, order, proxyPort: proxy.port, stateDir, configFile: borrower.file, caFile };
   };
   const attempt = async (way: Way, lie: Lie | 'none', seed: number, size: Bytes): Promise<Tried> => {
-    const { url, order } = await ready(way, lie, seed, size);
+    const isSecure = way === 'https';
+    const { url, order } = await bait(lie, { seed, size, secure: isSecure, digest: way === 'digest' });
     const before = borrowedFrom(borrower.desk, id);
     const since = performance.now();
-    const got = await (way === 'https' || way === 'get'
+    const got = await (isSecure || way === 'get'
       ? getToMemory({ url, stateDir, file: borrower.file, ca: authority.ca })
       : getThrough(proxy.port, url));
     const ms = performance.now() - since;
@@ -194,7 +211,7 @@ export async function openLiar(options: LiarOptions = {}): Promise<Liar> {
   return {
     borrower: borrower.desk,
     try: (way, lie, seed, size = SIZE) => attempt(way, lie, seed, size),
-    ready: (way, lie, seed, size = SIZE) => ready(way, lie, seed, size),
+    bait,
     [Symbol.asyncDispose]: () => rooms.disposeAsync(),
   };
 }

@@ -11,7 +11,6 @@ import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
 import { type SpanSet, sizeOf, subtract } from '../../core/span.ts';
 import { type Bytes, formatBytes, formatDuration, type Milliseconds } from '../../core/units.ts';
 import { digestOf } from '../../download/integrity/digests.ts';
-import { OWN } from '../../paths/path.ts';
 import { type Checksum, formatChecksum, verifyFile } from './checksum.ts';
 import { draw, type Terminal } from './drawer.ts';
 import { partOf } from './journal.ts';
@@ -101,8 +100,9 @@ async function fetchToFile(
   using locks = new DisposableStack();
   const guess = options.output ?? (options.resume ? fileNameOf(options.target, []) : undefined);
   let found = guess === undefined ? undefined : await lookFor(guess, options, locks);
-  const from = options.resume && found !== undefined ? firstMissing(found) : undefined;
   const { target, headers } = options;
+  const checked = options.checksum !== undefined;
+  const from = options.resume && found !== undefined ? firstMissing(found, { checked }) : undefined;
   const waiting = (ms: Milliseconds | undefined): void => {
     view.doing = ms === undefined ? 'connecting' : 'waiting';
     view.waitsUntil = clock.now() + (ms ?? 0);
@@ -116,13 +116,14 @@ async function fetchToFile(
   let file: string;
   let missing: SpanSet | undefined;
   let resumedBytes: Bytes;
+  let digest: Checksum | undefined;
   // A part was asked for and the whole came: whatever it says elsewhere, this server gives no parts.
   const ranges = opened.head.ranges && (from === undefined || opened.head.status === 206);
   const head: Head = { ...opened.head, ranges };
   try {
     file = options.output ?? fileNameOf(head.target, head.headers);
     if (found === undefined || file !== guess) found = await lookFor(file, options, locks);
-    ({ sink, missing, resumedBytes } = await openSink(file, found, head, options, clock));
+    ({ sink, missing, resumedBytes, digest } = await openSink(file, found, head, options, clock));
   } catch (error) {
     await opened.close();
     throw error;
@@ -137,14 +138,17 @@ async function fetchToFile(
     if (missing?.length === 0) await opened.close();
     else await opened.transfer(missing, sink);
     await sink.finish();
+    // Whoever was to have it checked has said that it is complete: the file must not get its name on that word alone.
+    if (sizeOf(sink.done) < sizeOf(sink.written)) throw new LinepoolError('span_unchecked');
   } catch (error) {
     await sink.abort();
     // The engine tells it in other words; the sink knows the file.
-    throw sayingWhatIsKept(sink.error ?? asLinepoolError(error), file, head, sizeOf(sink.written));
+    throw sayingWhatIsKept(sink.error ?? asLinepoolError(error), file, head, sizeOf(sink.done));
   }
   const bytes = sizeOf(sink.written);
   refuseHoles(file, head, sink.written);
-  const checksum = options.checksum ?? givenDigest(opened);
+  // What the server says that the file has matters where a neighbour could have altered it, in this session or before.
+  const checksum = options.checksum ?? (sink.borrowed ? digest : undefined);
   if (checksum !== undefined) {
     view.doing = 'checking';
     try {
@@ -193,30 +197,31 @@ async function openSink(
   head: Head,
   options: GetOptions,
   clock: Clock,
-): Promise<{ sink: FileSink; missing: SpanSet | undefined; resumedBytes: Bytes }> {
+): Promise<{
+  sink: FileSink;
+  missing: SpanSet | undefined;
+  resumedBytes: Bytes;
+  digest: Checksum | undefined;
+}> {
   const { url, resume, checksum } = options;
   const start = decideStart(file, found, head, { url, resume, checked: checksum !== undefined });
   const done = start.kind === 'fresh' ? [] : start.done;
-  const adopted = start.kind === 'adopt' || (start.kind === 'resume' && found.journal?.adopted === true);
+  const before = start.kind === 'resume' ? found.journal : undefined;
+  const adopted = start.kind === 'adopt' || before?.adopted === true;
+  // It is of the same version; many servers give it with the whole only, and not with a part.
+  const digest = digestOf(head.headers, { content: head.status === 200, whole: true }) ?? before?.digest;
+  const borrowed = before !== undefined && before.borrowed !== false;
   const sink = await FileSink.open({
     file,
     start,
-    journal: { url, validator: head.validator, totalBytes: head.totalBytes, adopted },
+    journal: { url, validator: head.validator, totalBytes: head.totalBytes, adopted, borrowed, digest },
     clock,
   });
   const missing =
     head.totalBytes === undefined
       ? undefined
       : done.reduce<SpanSet>(subtract, head.totalBytes === 0 ? [] : [{ start: 0, end: head.totalBytes }]);
-  return { sink, missing, resumedBytes: sizeOf(done) };
-}
-
-/** What the server says that the file has, where a neighbour could have altered it. */
-function givenDigest(opened: Opened): Checksum | undefined {
-  const { head } = opened;
-  const borrowed = opened.progress().paths.some(({ id, bytes }) => id !== OWN && bytes > 0);
-  if (head.target.origin.scheme !== 'http' || !borrowed) return undefined;
-  return digestOf(head.headers, { content: head.status === 200, whole: true });
+  return { sink, missing, resumedBytes: sizeOf(done), digest };
 }
 
 /** The same failure, with what can be done about the part that came; `interrupted` says so itself. */

@@ -7,6 +7,7 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import type { Validator } from '../../core/http.ts';
 import { lengthOf, type Span, type SpanSet, union } from '../../core/span.ts';
 import type { Bytes } from '../../core/units.ts';
+import { type Checksum, formatChecksum } from './checksum.ts';
 
 export interface Journal {
   /** As it was typed. */
@@ -17,18 +18,32 @@ export interface Journal {
   readonly totalBytes: Bytes | undefined;
   /** True when its beginning is a file that another program left: only a checksum can prove that it belongs to it. */
   readonly adopted: boolean;
-  /** What is on disk for certain. */
+  /**
+   * Something of it came over http through a neighbour, which could have altered it. Undefined: nobody knows, nor whether it was
+   * checked; a journal from before this was noted, of what was not all https.
+   */
+  readonly borrowed: boolean | undefined;
+  /** What the server said that all of it has, of that version. */
+  readonly digest: Checksum | undefined;
+  /** What is on disk for certain, and nothing that is still to be checked. */
   readonly done: SpanSet;
 }
 
 const VERSION = 1;
+const DIGEST_BYTES = { 'sha-256': 32, 'sha-512': 64, md5: 16 } as const;
+const ALGORITHMS = Object.keys(DIGEST_BYTES) as readonly (keyof typeof DIGEST_BYTES)[];
 
 export const partOf = (file: string): string => `${file}.part`;
 export const journalOf = (file: string): string => `${file}.part.json`;
 
-export function formatJournal({ url, validator, totalBytes, adopted, done }: Journal): string {
-  const spans = done.map(({ start, end }) => [start, end]);
-  const fields = { version: VERSION, url, validator, total: totalBytes, adopted, done: spans };
+export function formatJournal({ totalBytes, digest, done, ...rest }: Journal): string {
+  const fields = {
+    version: VERSION,
+    ...rest,
+    total: totalBytes,
+    digest: digest && formatChecksum(digest),
+    done: done.map(({ start, end }) => [start, end]),
+  };
   return `${JSON.stringify(fields)}\n`;
 }
 
@@ -46,8 +61,24 @@ export function parseJournal(text: string): Journal | undefined {
   if (total !== undefined && !isBytes(total)) return undefined;
   if (validator !== undefined && !isValidator(validator)) return undefined;
   const done = spansOf(value['done'], total ?? Number.MAX_SAFE_INTEGER);
+  const digest = value['digest'] === undefined ? undefined : digestIn(value['digest']);
+  if (done === undefined || digest === null) return undefined;
   const adopted = value['adopted'] === true;
-  return done === undefined ? undefined : { url, validator, totalBytes: total, adopted, done };
+  return { url, validator, totalBytes: total, adopted, borrowed: borrowedIn(value), digest, done };
+}
+
+/** From https nothing leads to http, so none of that was altered. */
+function borrowedIn({ borrowed, url }: Record<string, unknown>): boolean | undefined {
+  if (typeof borrowed === 'boolean') return borrowed;
+  return /^https:/i.test(String(url)) ? false : undefined;
+}
+
+/** Null when it is none. */
+function digestIn(value: unknown): Checksum | null {
+  const [, name, hex = ''] = /^([a-z0-9-]+)=([0-9a-f]+)$/.exec(String(value)) ?? [];
+  const algorithm = ALGORITHMS.find((one) => one === name);
+  const digest = Buffer.from(hex, 'hex');
+  return algorithm === undefined || digest.length !== DIGEST_BYTES[algorithm] ? null : { algorithm, digest };
 }
 
 /** The journal that stands beside the file; undefined when there is none that can be trusted. */

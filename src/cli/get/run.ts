@@ -252,7 +252,7 @@ class OpenedDownload implements Opened {
       sink.onDrain(() => controller.resume());
       this.#first.take({
         data: (chunk) => {
-          sink.write(start + this.#streamed, chunk);
+          sink.write(start + this.#streamed, chunk, 'sure');
           this.#streamed += chunk.length;
           if (sink.full) controller.pause();
         },
@@ -289,7 +289,8 @@ function unordered(sink: Sink, delivered: Bytes, horizon: Bytes): DownloadSink {
     delivered,
     horizon,
     peakBytes: 0,
-    write: (offset, chunk) => sink.write(offset, chunk),
+    write: (offset, chunk, backing) => sink.write(offset, chunk, backing),
+    vouch: (spans) => sink.vouch?.(spans),
     discard: (spans) => sink.forget?.(spans) ?? false,
     accepts: () => !sink.full,
     onMove: (listener) => sink.onDrain(listener),

@@ -10,12 +10,15 @@ import type { RawHeaders, Validator } from '../../core/http.ts';
 import type { SpanSet } from '../../core/span.ts';
 import type { Target } from '../../core/target.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../../core/units.ts';
+import type { Backing } from '../../download/sink.ts';
 import type { PathId } from '../../paths/path.ts';
 
 /** Where the engine puts bytes, in any order. */
 export interface Sink {
   /** Takes the chunk for its offset; pushes back by `full`, never by waiting. The chunk must not change any more. */
-  write(offset: Bytes, chunk: Buffer): void;
+  write(offset: Bytes, chunk: Buffer, backing: Backing): void;
+  /** What was written there as unchecked has proved right: it may be resumed from. */
+  vouch?(spans: SpanSet): void;
   /** Gives up what was written there; false when it is not all on disk yet: then more can't be written over it. */
   forget?(spans: SpanSet): boolean;
   /** True while as much is on its way to the disk as may be: stop reading until drained. */

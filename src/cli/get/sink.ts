@@ -3,10 +3,11 @@
  * opens one for each download and gives it its name at the end.
  *
  *     write ──► runs of adjoining chunks (at most IN_FLIGHT_BYTES_MAX, then `full`) ──► writev ──► written
- *     every JOURNAL_EVERY_MS:  what is written now ──► fdatasync ──► journal replaced
+ *     every JOURNAL_EVERY_MS:  what is written now, less what is unchecked ──► fdatasync ──► journal replaced
  *
  * The journal claims only what was written before a sync that succeeded: after a kill or a power cut, what it names
- * is there. It may claim less than is there; that part is fetched again.
+ * is there. It may claim less than is there; that part is fetched again. It must never claim what a neighbour brought
+ * and nobody has vouched for: who resumes would have no reason to look at it again.
  */
 import { fdatasync as fdatasyncCallback, writev as writevCallback } from 'node:fs';
 import { type FileHandle, open, rename, rm, statfs } from 'node:fs/promises';
@@ -16,6 +17,7 @@ import type { Clock } from '../../core/clock.ts';
 import { LinepoolError } from '../../core/errors.ts';
 import { covers, EMPTY, overlaps, type SpanSet, sizeOf, subtract, union } from '../../core/span.ts';
 import { type Bytes, formatBytes, type Milliseconds } from '../../core/units.ts';
+import type { Backing } from '../../download/sink.ts';
 import { type Journal, journalOf, partOf, writeJournal } from './journal.ts';
 import type { Sink } from './seam.ts';
 import type { Start } from './start.ts';
@@ -64,7 +66,12 @@ export class FileSink implements Sink {
   #peak: Bytes = 0;
   #full = false;
   #written: SpanSet;
-  #claimed: SpanSet;
+  /** Taken as that, and not vouched for, written or not. */
+  #unchecked: SpanSet = EMPTY;
+  #borrowed: boolean;
+  /** Counts what the journal is to follow, and how far it did. */
+  #changes = 0;
+  #kept = 0;
   #checkpoint: Promise<void> | undefined;
   #ended: Promise<void> | undefined;
 
@@ -73,7 +80,7 @@ export class FileSink implements Sink {
     this.#handle = handle;
     this.#journal = options.journal;
     this.#written = done;
-    this.#claimed = done;
+    this.#borrowed = options.journal.borrowed ?? true;
     this.#ticking = options.clock.every(JOURNAL_EVERY_MS, () => {
       // What goes wrong here is kept in #error and comes out by the listeners and by finish().
       void this.#keepJournal();
@@ -114,6 +121,16 @@ export class FileSink implements Sink {
     return this.#written;
   }
 
+  /** Of that, what may be resumed from: nothing that is still to be checked. */
+  get done(): SpanSet {
+    return this.#unchecked.reduce(subtract, this.#written);
+  }
+
+  /** Something came over http through a neighbour, now or in what is resumed. */
+  get borrowed(): boolean {
+    return this.#borrowed;
+  }
+
   /** What stopped the writing, if anything did. */
   get error(): LinepoolError | undefined {
     return this.#error;
@@ -136,8 +153,12 @@ export class FileSink implements Sink {
     this.#errorListeners.push(listener);
   }
 
-  write(offset: Bytes, chunk: Buffer): void {
+  write(offset: Bytes, chunk: Buffer, backing: Backing): void {
     if (this.#state !== 'open' || chunk.length === 0) return;
+    if (backing !== 'sure') this.#borrowed = true;
+    if (backing === 'unchecked') {
+      this.#unchecked = union(this.#unchecked, { start: offset, end: offset + chunk.length });
+    }
     const run = this.#queue.find((r) => r.offset + r.bytes === offset && r.chunks.length < CHUNKS_MAX);
     if (run === undefined)
       this.#queue.push({ offset, chunks: [chunk], bytes: chunk.length, forgotten: false });
@@ -151,6 +172,12 @@ export class FileSink implements Sink {
     this.#pump();
   }
 
+  /** Those bytes were compared, and are right. */
+  vouch(spans: SpanSet): void {
+    this.#unchecked = spans.reduce(subtract, this.#unchecked);
+    this.#changes += 1;
+  }
+
   /** Nothing claims those bytes any more; false when some of them are on their way to the disk, and could get there later. */
   forget(spans: SpanSet): boolean {
     const isWritten = spans.every((span) => covers(this.#written, span));
@@ -159,6 +186,10 @@ export class FileSink implements Sink {
       if (spans.some((span) => overlaps(span, { start: offset, end: offset + bytes }))) run.forgotten = true;
     }
     this.#written = spans.reduce(subtract, this.#written);
+    this.#unchecked = spans.reduce(subtract, this.#unchecked);
+    this.#changes += 1;
+    // At once: a journal that was on its way says what is not so any more.
+    void this.#keepJournal().then(() => this.#keepJournal());
     return isWritten;
   }
 
@@ -229,6 +260,7 @@ export class FileSink implements Sink {
   #wrote(run: Run): void {
     if (!run.forgotten) {
       this.#written = union(this.#written, { start: run.offset, end: run.offset + run.bytes });
+      this.#changes += 1;
     }
     this.#inFlight -= run.bytes;
     if (!this.#full || this.#inFlight > IN_FLIGHT_BYTES_MAX / 2 || this.#state !== 'open') return;
@@ -246,7 +278,7 @@ export class FileSink implements Sink {
 
   /** One at a time; does nothing when there is nothing new. Never rejects. */
   #keepJournal(): Promise<void> {
-    if (this.#state === 'closed' || this.#written === this.#claimed) return Promise.resolve();
+    if (this.#state === 'closed' || this.#changes === this.#kept) return Promise.resolve();
     this.#checkpoint ??= this.#syncAndClaim()
       .catch((error: unknown) => this.#fail(error))
       .finally(() => {
@@ -257,10 +289,11 @@ export class FileSink implements Sink {
 
   async #syncAndClaim(): Promise<void> {
     // Taken before the sync: what is written while it runs may not be covered by it.
-    const done = this.#written;
+    const changes = this.#changes;
+    const { done, borrowed } = this;
     await fdatasync(this.#handle.fd);
-    await writeJournal(this.#file, { ...this.#journal, done });
-    this.#claimed = done;
+    await writeJournal(this.#file, { ...this.#journal, borrowed, done });
+    this.#kept = changes;
   }
 }
 

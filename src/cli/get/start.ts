@@ -76,8 +76,10 @@ export function refuseOnSight(
 }
 
 /** What is on disk and can be trusted, before anything has been asked of the origin. */
-export function onDisk(found: Found): SpanSet {
+export function onDisk(found: Found, { checked }: { readonly checked: boolean }): SpanSet {
   if (found.partBytes !== undefined) {
+    // It may be what a neighbour brought and nobody compared: only a checksum can say that it is right.
+    if (found.journal?.borrowed === undefined && !checked) return EMPTY;
     // Parts come in any order: without its journal nobody knows which bytes of the file are there.
     return intersect(found.journal?.done ?? EMPTY, { start: 0, end: found.partBytes });
   }
@@ -87,8 +89,8 @@ export function onDisk(found: Found): SpanSet {
 }
 
 /** The first part that is missing, for the engine to ask for at once; undefined to start at the beginning. */
-export function firstMissing(found: Found): Gap | undefined {
-  const done = onDisk(found);
+export function firstMissing(found: Found, request: { readonly checked: boolean }): Gap | undefined {
+  const done = onDisk(found, request);
   if (found.partBytes === undefined) {
     const start = done.at(-1)?.end;
     return start === undefined ? undefined : { start, end: undefined, validator: undefined };
@@ -111,7 +113,7 @@ export function decideStart(
   request: { readonly url: string; readonly resume: boolean; readonly checked: boolean },
 ): Start {
   if (!request.resume) return { kind: 'fresh', over: false };
-  const done = onDisk(found);
+  const done = onDisk(found, request);
   if (done.length === 0 && found.fileBytes === undefined) return { kind: 'fresh', over: true };
   const mismatch = (why: string): never => {
     throw new LinepoolError('resume_mismatch', `${file}: ${why}`);

@@ -56,6 +56,8 @@ export interface ChecksOptions {
 export interface ChecksListener {
   /** It brought other bytes than our own line. Again, with `signed`, when its signature proves it. */
   caught(path: PathId, caught: Caught): void;
+  /** What it was asked for and brought was compared, and nothing of it is wrong. */
+  good(path: PathId, id: AskId): void;
   /** It didn't sign what it brought, or signed something else. */
   unsigned(path: PathId, error: LinepoolError): void;
   /** Nothing is open any more. */
@@ -65,6 +67,7 @@ export interface ChecksListener {
 }
 
 interface Watch {
+  readonly id: AskId;
   readonly span: WatchedSpan;
   readonly probes: Map<Sample, { readonly asked: Disposable; ours: string | undefined }>;
   state: 'coming' | 'over';
@@ -117,6 +120,7 @@ export class Checks implements Disposable {
   asked(path: PathId, id: AskId, asked: Span): void {
     const { percent, random } = this.#options;
     const watch: Watch = {
+      id,
       span: new WatchedSpan(path, asked, percent, random),
       probes: new Map(),
       state: 'coming',
@@ -284,8 +288,10 @@ export class Checks implements Disposable {
     const wrong = [...probes].find(([sample, { ours }]) => ours !== undefined && ours !== sample.brought);
     if (wrong === undefined && [...probes.values()].some(({ ours }) => ours === undefined)) return;
     this.#forget(watch);
-    if (wrong === undefined) this.#keep({ path: span.path, span: span.came, brought: span.brought, signed });
-    else {
+    if (wrong === undefined) {
+      this.#keep({ path: span.path, span: span.came, brought: span.brought, signed });
+      this.#listener.good(span.path, watch.id);
+    } else {
       const [sample, { ours = '' }] = wrong;
       this.#tell(span.path, this.#proof('sample', sample.span, sample.brought ?? '', ours, undefined));
       if (signed !== undefined) this.#prove(span, signed);

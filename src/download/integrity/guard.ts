@@ -6,7 +6,7 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorCode, LinepoolError } from '../../core/errors.ts';
-import { type Span, type SpanSet, union } from '../../core/span.ts';
+import { EMPTY, type Span, type SpanSet, union } from '../../core/span.ts';
 import { formatOrigin } from '../../core/target.ts';
 import { type Bytes, MIB, type Milliseconds } from '../../core/units.ts';
 import type { Caught } from '../../neighbours/trust.ts';
@@ -14,6 +14,7 @@ import type { Path, PathId } from '../../paths/path.ts';
 import type { DownloadOptions, Ended, Integrity } from '../contract.ts';
 import type { SpanOver } from '../lanes.ts';
 import type { AskId } from '../plan-state.ts';
+import type { Backing } from '../sink.ts';
 import { Checks } from './checks.ts';
 import { OwnProbe } from './own-probe.ts';
 
@@ -48,6 +49,10 @@ export class Guard {
   readonly #host: GuardHost;
   readonly #checks: Checks;
   readonly #brought = new Map<PathId, Brought>();
+  /** What went to the sink of each ask that is not judged. */
+  readonly #unjudged = new Map<PathId, Map<AskId, SpanSet>>();
+  /** Asks under way that are not checked. All others of neighbours are: when in doubt, it is unchecked. */
+  readonly #trusted = new Map<PathId, Set<AskId>>();
   readonly #out = new Map<PathId, ErrorCode>();
   #ended = false;
 
@@ -70,6 +75,7 @@ export class Guard {
       },
       {
         caught: (path, caught) => this.#caught(path, caught),
+        good: (path, id) => this.#good(path, id),
         unsigned: (path, error) => this.#leave(path, error, DOUBTED_OUT_MS),
         settled: () => this.#settled(),
         failed: (error) => this.#host.fail(error),
@@ -83,6 +89,7 @@ export class Guard {
 
   asked(path: Path, id: AskId, asked: Span): void {
     if (path.isChecked?.(this.#options.target.origin) === true) this.#checks.asked(path.id, id, asked);
+    else this.#trusted.set(path.id, (this.#trusted.get(path.id) ?? new Set()).add(id));
   }
 
   came(path: PathId, id: AskId, chunk: Buffer): void {
@@ -90,11 +97,21 @@ export class Guard {
   }
 
   over(path: PathId, id: AskId, how: SpanOver): void {
+    this.#trusted.get(path)?.delete(id);
     this.#checks.over(path, id, how);
   }
 
-  /** The path brought this part, and it went to the sink. */
-  wrote(path: PathId, { start, end }: Span): void {
+  /** The neighbour brought this part for that ask, and it goes to the sink now. Says what stands behind it. */
+  writes(path: PathId, id: AskId, part: Span): Backing {
+    this.#note(path, part);
+    if (this.#options.target.origin.scheme === 'https') return 'sure';
+    if (this.#trusted.get(path)?.has(id) === true) return 'trusted';
+    const asks = this.#unjudged.get(path) ?? new Map<AskId, SpanSet>();
+    this.#unjudged.set(path, asks.set(id, union(asks.get(id) ?? EMPTY, part)));
+    return 'unchecked';
+  }
+
+  #note(path: PathId, { start, end }: Span): void {
     const brought = this.#brought.get(path) ?? { runs: [], goneOn: false };
     this.#brought.set(path, brought);
     const last = brought.runs.at(-1);
@@ -146,12 +163,22 @@ export class Guard {
     else this.#host.settled();
   }
 
+  /** Only what that ask brought: parts of it may have come from others before. */
+  #good(path: PathId, id: AskId): void {
+    const asks = this.#unjudged.get(path);
+    const spans = asks?.get(id);
+    asks?.delete(id);
+    if (spans !== undefined) this.#options.sink.vouch?.(spans);
+  }
+
   #caught(path: PathId, caught: Caught): void {
     this.#integrity.caught(path, caught);
     if (this.#ended || this.#out.get(path) === 'span_altered') return;
     const name = this.#options.paths.neighbours().find(({ id }) => id === path)?.name ?? path;
     const error = new LinepoolError('span_altered', `(${name})`);
     this.#leave(path, error, 0);
+    // None of it is vouched for any more: it is brought by others now.
+    this.#unjudged.delete(path);
     const { runs, goneOn } = this.#brought.get(path) ?? { runs: [], goneOn: false };
     const spans = runs.reduce<SpanSet>(union, []);
     if (goneOn || this.#options.sink.discard?.(spans) !== true) {

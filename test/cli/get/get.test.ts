@@ -7,7 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { readJournal } from '../../../src/cli/get/journal.ts';
+import { parseChecksum } from '../../../src/cli/get/checksum.ts';
+import { partOf, readJournal, writeJournal } from '../../../src/cli/get/journal.ts';
 import { parseRange } from '../../../src/core/http.ts';
 import { sizeOf } from '../../../src/core/span.ts';
 import { isPattern, patternAt, patternSha256 } from '../../../src/demo/pattern.ts';
@@ -41,6 +42,9 @@ describe('get', () => {
     else if (url === '/empty') response.writeHead(200, { 'content-length': 0 }).end();
     else {
       const headers: Record<string, string> = { etag, 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' };
+      if (url === '/summed')
+        headers['repr-digest'] = `sha-256=:${parseChecksum(SUM).digest.toString('base64')}:`;
+      if (url === '/summed' || url === '/ranged') headers['accept-ranges'] = 'bytes';
       if (url === '/named') headers['content-disposition'] = 'attachment; filename="../../etc/report.pdf"';
       const range = url === '/whole' ? undefined : parseRange(request.headers.range ?? '');
       const from = range?.kind === 'from' ? range.start : 0;
@@ -297,6 +301,35 @@ describe('get', () => {
       assert.match(err, /only be downloaded whole/);
       assert.deepEqual(readdirSync(dir), ['whole']);
     });
+
+    for (const [name, digest] of [
+      ['of the server', undefined],
+      ['that the server gave before', parseChecksum(SUM)],
+    ] as const) {
+      it(`compares the digest ${name} with what was borrowed before, though nothing is missing`, async () => {
+        const path = digest === undefined ? '/summed' : '/ranged';
+        const validator = { kind: 'etag', value: etag } as const;
+        const there = { url: base + path, validator, totalBytes: SIZE, adopted: false, digest };
+        const file = join(dir, 'file');
+        const done = [{ start: 0, end: SIZE }];
+        const resume = async (data: Buffer, borrowed: boolean): Promise<Ran> => {
+          writeFileSync(partOf(file), data);
+          await writeJournal(file, { ...there, borrowed, done });
+          return get(base + path, '-C', '-o', 'file');
+        };
+        const right = patternAt(0, SIZE);
+        const wrong = Buffer.from(right);
+        wrong[SIZE / 2] = (wrong[SIZE / 2] ?? 0) ^ 1;
+        const { code, err } = await resume(wrong, true);
+        assert.equal(code, 5, err);
+        assert.match(err, new RegExp(`not ${SUM}`));
+        assert.deepEqual(readdirSync(dir), ['file.part'], 'and nothing goes on from it');
+        assert.equal((await resume(right, true)).code, 0);
+        isWhole('file');
+        rmSync(file);
+        assert.equal((await resume(wrong, false)).code, 0, 'nobody could have altered it');
+      });
+    }
 
     it('starts at the beginning where nothing is', async () => {
       assert.equal((await get(`${base}/a.iso`, '-C')).code, 0);

@@ -15,6 +15,15 @@ import {
 import { EMPTY, type SpanSet, union } from '../../../src/core/span.ts';
 
 const TOTAL = 1000;
+const journal: Journal = {
+  url: 'u',
+  validator: undefined,
+  totalBytes: 10,
+  adopted: true,
+  borrowed: true,
+  digest: undefined,
+  done: [{ start: 0, end: 5 }],
+};
 const spans: fc.Arbitrary<SpanSet> = fc
   .array(fc.tuple(fc.nat(TOTAL), fc.nat(TOTAL)))
   .map((pairs) =>
@@ -32,6 +41,21 @@ const journals: fc.Arbitrary<Journal> = fc.record(
     ),
     totalBytes: fc.oneof(fc.constant(undefined), fc.constant(TOTAL)),
     adopted: fc.boolean(),
+    borrowed: fc.boolean(),
+    digest: fc.oneof(
+      fc.constant(undefined),
+      ...(
+        [
+          ['sha-256', 32],
+          ['sha-512', 64],
+          ['md5', 16],
+        ] as const
+      ).map(([algorithm, bytes]) =>
+        fc
+          .uint8Array({ minLength: bytes, maxLength: bytes })
+          .map((digest) => ({ algorithm, digest: Buffer.from(digest) })),
+      ),
+    ),
     done: spans,
   },
   { noNullPrototype: true },
@@ -67,6 +91,19 @@ describe('journal', () => {
     );
   });
 
+  it('of before it was noted says nothing of what was borrowed, except of https', () => {
+    for (const [url, borrowed] of [
+      ['http://files.example/a', undefined],
+      ['files.example/a', undefined],
+      ['https://files.example/a', false],
+      ['HTTPS://files.example/a', false],
+    ] as const) {
+      const old = JSON.stringify({ version: 1, url, total: 10, adopted: false, done: [[0, 5]] });
+      assert.equal(parseJournal(old)?.borrowed, borrowed, url);
+      assert.deepEqual(parseJournal(old)?.done, [{ start: 0, end: 5 }]);
+    }
+  });
+
   const base = { version: 1, url: 'u', total: 10, done: [[0, 5]] };
   const wrong: readonly unknown[] = [
     null,
@@ -83,6 +120,9 @@ describe('journal', () => {
     { ...base, done: [[0]] },
     { ...base, done: {} },
     { ...base, validator: 'x' },
+    { ...base, digest: 'sha-256=00' },
+    { ...base, digest: `sha-1=${'0'.repeat(40)}` },
+    { ...base, digest: {} },
     { ...base, validator: { kind: 'weak', value: 'x' } },
   ];
   for (const value of wrong) {
@@ -95,13 +135,6 @@ describe('journal', () => {
   it('is replaced in one step, for the owner alone, with nothing left beside it', async () => {
     const file = join(dir, 'a');
     assert.equal(await readJournal(file), undefined);
-    const journal: Journal = {
-      url: 'u',
-      validator: undefined,
-      totalBytes: 10,
-      adopted: true,
-      done: [{ start: 0, end: 5 }],
-    };
     await writeJournal(file, { ...journal, done: EMPTY });
     await writeJournal(file, journal);
     assert.deepEqual(await readJournal(file), journal);
@@ -114,9 +147,7 @@ describe('journal', () => {
     const before = readFileSync(journalOf(file), 'utf8');
     // A folder of that name stands in the way, even for root.
     mkdirSync(`${journalOf(file)}.new`);
-    await assert.rejects(
-      writeJournal(file, { url: 'v', validator: undefined, totalBytes: 1, adopted: false, done: EMPTY }),
-    );
+    await assert.rejects(writeJournal(file, { ...journal, url: 'v', done: EMPTY }));
     assert.equal(readFileSync(journalOf(file), 'utf8'), before);
   });
 });

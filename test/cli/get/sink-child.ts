@@ -28,7 +28,7 @@ const begun = decideStart(file, found, head, { url, resume: true, checked: false
 const sink = await FileSink.open({
   file,
   start: begun,
-  journal: { url, validator, totalBytes, adopted: false },
+  journal: { url, validator, totalBytes, adopted: false, borrowed: false, digest: undefined },
   clock: systemClock,
 });
 sink.onError((error) => {
@@ -47,7 +47,7 @@ const offsets = missing.flatMap(({ start, end }) =>
 const order = offsets.map((chunk, i) => ({ chunk, key: (i * 7919) % 1009 })).sort((a, b) => a.key - b.key);
 console.log(`missing ${missing.reduce((sum, span) => sum + span.end - span.start, 0)}`);
 for (const { chunk } of order.slice(0, Math.ceil(order.length * Number(share)))) {
-  sink.write(chunk.at, patternAt(chunk.at, chunk.end - chunk.at));
+  sink.write(chunk.at, patternAt(chunk.at, chunk.end - chunk.at), 'sure');
   if (sink.full) await new Promise<void>((resolve) => sink.onDrain(resolve));
 }
 if (share !== '1') {

@@ -48,7 +48,14 @@ describe('file sink', () => {
     FileSink.open({
       file,
       start: { kind: 'fresh', over: false },
-      journal: { url: 'u', validator: undefined, totalBytes, adopted: false },
+      journal: {
+        url: 'u',
+        validator: undefined,
+        totalBytes,
+        adopted: false,
+        borrowed: false,
+        digest: undefined,
+      },
       clock,
       ...change,
     });
@@ -66,20 +73,66 @@ describe('file sink', () => {
 
   it('gives up bytes that are on disk, so that nothing claims them until they are written anew', async () => {
     const sink = await open(100_000);
-    sink.write(0, patternAt(0, 50_000));
-    sink.write(50_000, Buffer.alloc(50_000, 7));
+    sink.write(0, patternAt(0, 50_000), 'sure');
+    sink.write(50_000, Buffer.alloc(50_000, 7), 'sure');
     await until('it is written', () => sizeOf(sink.written) === 100_000);
     assert.equal(sink.forget([{ start: 50_000, end: 100_000 }]), true);
     clock.advance(JOURNAL_EVERY_MS);
     assert.deepEqual(sink.written, [{ start: 0, end: 50_000 }]);
-    sink.write(50_000, patternAt(50_000, 50_000));
+    sink.write(50_000, patternAt(50_000, 50_000), 'sure');
     await sink.finish();
     assert.equal(await checkJournal(), 100_000);
   });
 
+  it('claims what a neighbour brought only once it was vouched for, and says at any time that it was borrowed', async () => {
+    const sink = await open(100_000);
+    const kept = async (bytes: number): Promise<boolean> => {
+      clock.advance(JOURNAL_EVERY_MS);
+      return (await checkJournal()) === bytes;
+    };
+    sink.write(0, patternAt(0, 20_000), 'sure');
+    await until('what is sure is claimed', () => kept(20_000));
+    assert.equal((await readJournal(file))?.borrowed, false);
+    sink.write(20_000, Buffer.alloc(40_000, 7), 'unchecked');
+    sink.write(60_000, patternAt(60_000, 30_000), 'unchecked');
+    sink.write(90_000, patternAt(90_000, 10_000), 'trusted');
+    await until('it is written', () => sizeOf(sink.written) === 100_000);
+    await until('what is trusted is claimed', () => kept(30_000));
+    assert.equal((await readJournal(file))?.borrowed, true);
+    sink.vouch([{ start: 60_000, end: 90_000 }]);
+    await until('what is vouched for is claimed', () => kept(60_000));
+    assert.equal(sink.forget([{ start: 20_000, end: 60_000 }]), true);
+    sink.write(20_000, patternAt(20_000, 40_000), 'sure');
+    await sink.finish();
+    assert.equal(await checkJournal(), 100_000);
+    assert.equal(sink.borrowed, true);
+  });
+
+  it('does not wait to say that what it claims was wrong', async () => {
+    const sink = await open(100_000);
+    sink.write(0, Buffer.alloc(50_000, 7), 'trusted');
+    const claimed = async (): Promise<number> => sizeOf((await readJournal(file))?.done ?? []);
+    await until('it is claimed', async () => {
+      clock.advance(JOURNAL_EVERY_MS);
+      return (await claimed()) === 50_000;
+    });
+    assert.equal(sink.forget([{ start: 0, end: 50_000 }]), true);
+    await until('it is not claimed any more', async () => (await claimed()) === 0);
+    await sink.abort();
+  });
+
+  it('claims nothing that nobody vouched for when it ends', async () => {
+    const sink = await open(100_000);
+    sink.write(0, patternAt(0, 50_000), 'unchecked');
+    sink.write(50_000, patternAt(50_000, 50_000), 'sure');
+    await sink.finish();
+    assert.deepEqual(sink.done, [{ start: 50_000, end: 100_000 }]);
+    assert.deepEqual((await readJournal(file))?.done, sink.done);
+  });
+
   it('says when bytes that are to be given up are still on their way to the disk', async () => {
     const sink = await open(100_000);
-    sink.write(0, Buffer.alloc(100_000, 7));
+    sink.write(0, Buffer.alloc(100_000, 7), 'sure');
     assert.equal(sink.forget([{ start: 10, end: 20 }]), false);
     await sink.abort();
     assert.equal(sizeOf((await readJournal(file))?.done ?? []), 0);
@@ -98,7 +151,7 @@ describe('file sink', () => {
           });
           const sink = await open(at);
           for (const chunk of chunks.toSorted((a, b) => a.key - b.key))
-            sink.write(chunk.at, patternAt(chunk.at, chunk.length));
+            sink.write(chunk.at, patternAt(chunk.at, chunk.length), 'sure');
           await sink.finish();
           assert.deepEqual(sink.written, [{ start: 0, end: at }]);
           assert.equal(await checkJournal(), at);
@@ -122,7 +175,7 @@ describe('file sink', () => {
     });
     let at = 0;
     while (!sink.full) {
-      sink.write(at, patternAt(at, 65_536));
+      sink.write(at, patternAt(at, 65_536), 'sure');
       at += 65_536;
     }
     assert.ok(at >= IN_FLIGHT_BYTES_MAX && at < IN_FLIGHT_BYTES_MAX + 65_536);
@@ -137,7 +190,7 @@ describe('file sink', () => {
     const sink = await open(3_000_000);
     assert.equal(await checkJournal(), 0);
     for (let at = 0; at < 3_000_000; at += 100_000) {
-      sink.write(at, patternAt(at, 100_000));
+      sink.write(at, patternAt(at, 100_000), 'sure');
       clock.advance(JOURNAL_EVERY_MS);
       await checkJournal();
     }
@@ -151,7 +204,7 @@ describe('file sink', () => {
 
   it('writes and claims what it has taken when it is aborted', async () => {
     const sink = await open(10_000);
-    sink.write(5_000, patternAt(5_000, 1_000));
+    sink.write(5_000, patternAt(5_000, 1_000), 'sure');
     await Promise.all([sink.abort(), sink.abort()]);
     assert.deepEqual((await readJournal(file))?.done, [{ start: 5_000, end: 6_000 }]);
     await checkJournal();
@@ -159,15 +212,15 @@ describe('file sink', () => {
 
   it('goes on where the journal says, and cuts off what is behind the end', async () => {
     const first = await open(10_000);
-    first.write(2_000, patternAt(2_000, 1_000));
+    first.write(2_000, patternAt(2_000, 1_000), 'sure');
     await first.abort();
     writeFileSync(partOf(file), 'x', { flag: 'a' });
     const long = Buffer.concat([readFileSync(partOf(file)), Buffer.alloc(20_000)]);
     writeFileSync(partOf(file), long);
     const done = (await readJournal(file))?.done ?? [];
     const second = await open(10_000, { start: { kind: 'resume', done } });
-    second.write(0, patternAt(0, 2_000));
-    second.write(3_000, patternAt(3_000, 7_000));
+    second.write(0, patternAt(0, 2_000), 'sure');
+    second.write(3_000, patternAt(3_000, 7_000), 'sure');
     await second.finish();
     await second.publish();
     assert.ok(isPattern(readFileSync(file), 0));
@@ -178,7 +231,7 @@ describe('file sink', () => {
     writeFileSync(file, patternAt(0, 500));
     const sink = await open(1_000, { start: { kind: 'adopt', done: [{ start: 0, end: 499 }] } });
     assert.deepEqual(readdirSync(dir).sort(), ['a.iso.part', 'a.iso.part.json']);
-    sink.write(499, patternAt(499, 501));
+    sink.write(499, patternAt(499, 501), 'sure');
     await sink.finish();
     await sink.publish();
     assert.ok(isPattern(readFileSync(file), 0));
@@ -201,9 +254,9 @@ describe('file sink', () => {
     const sink = await open(10_000, { start: { kind: 'resume', done: [] } });
     const errors: Error[] = [];
     sink.onError((error) => errors.push(error));
-    sink.write(0, patternAt(0, 1_000));
+    sink.write(0, patternAt(0, 1_000), 'sure');
     await until('failed', () => errors.length > 0);
-    sink.write(1_000, patternAt(1_000, 1_000));
+    sink.write(1_000, patternAt(1_000, 1_000), 'sure');
     assert.equal(sink.full, true);
     await assert.rejects(
       sink.finish(),

@@ -22,6 +22,8 @@ const journal = {
   validator: ETAG,
   totalBytes: 100,
   adopted: false,
+  borrowed: false,
+  digest: undefined,
   done: [
     { start: 0, end: 40 },
     { start: 60, end: 70 },
@@ -34,6 +36,7 @@ const part = (change: Partial<Found> = {}): Found => ({
   ...change,
 });
 const plain = (bytes: number): Found => ({ journal: undefined, partBytes: undefined, fileBytes: bytes });
+const UNCHECKED = { checked: false };
 const nothing: Found = { journal: undefined, partBytes: undefined, fileBytes: undefined };
 const decide = (found: Found, h: Head, change: { url?: string; checked?: boolean; resume?: boolean } = {}) =>
   decideStart('a.iso', found, h, { url: URL_TYPED, resume: true, checked: false, ...change });
@@ -73,25 +76,39 @@ describe('start of a download', () => {
   });
 
   it('trusts only what the journal claims and the file has', () => {
-    assert.deepEqual(onDisk(part()), journal.done);
-    assert.deepEqual(onDisk(part({ partBytes: 65 })), [
+    assert.deepEqual(onDisk(part(), UNCHECKED), journal.done);
+    assert.deepEqual(onDisk(part({ partBytes: 65 }), UNCHECKED), [
       { start: 0, end: 40 },
       { start: 60, end: 65 },
     ]);
-    assert.deepEqual(onDisk(part({ partBytes: 10 })), [{ start: 0, end: 10 }]);
-    assert.deepEqual(onDisk(part({ journal: undefined })), []);
-    assert.deepEqual(onDisk(plain(30)), [{ start: 0, end: 29 }]);
-    assert.deepEqual(onDisk(nothing), []);
+    assert.deepEqual(onDisk(part({ partBytes: 10 }), UNCHECKED), [{ start: 0, end: 10 }]);
+    assert.deepEqual(onDisk(part({ journal: undefined }), UNCHECKED), []);
+    assert.deepEqual(onDisk(plain(30), UNCHECKED), [{ start: 0, end: 29 }]);
+    assert.deepEqual(onDisk(nothing, UNCHECKED), []);
+  });
+
+  it('takes nothing of which nobody knows whether it was checked, unless a checksum will prove it', () => {
+    const old = part({ journal: { ...journal, borrowed: undefined } });
+    assert.deepEqual(onDisk(old, UNCHECKED), []);
+    assert.equal(firstMissing(old, UNCHECKED), undefined);
+    assert.deepEqual(decide(old, head()), { kind: 'fresh', over: true });
+    assert.deepEqual(onDisk(old, { checked: true }), journal.done);
+    assert.deepEqual(decide(old, head(), { checked: true }), { kind: 'resume', done: journal.done });
+    const borrowed = part({ journal: { ...journal, borrowed: true } });
+    assert.deepEqual(onDisk(borrowed, UNCHECKED), journal.done);
   });
 
   it('asks for the first part that is missing', () => {
-    assert.deepEqual(firstMissing(part()), { start: 40, end: 60, validator: ETAG });
-    assert.equal(firstMissing(nothing), undefined);
-    assert.equal(firstMissing(part({ journal: undefined })), undefined);
-    assert.equal(firstMissing(part({ journal: { ...journal, done: [] } })), undefined);
-    assert.equal(firstMissing(part({ journal: { ...journal, totalBytes: undefined } })), undefined);
-    assert.deepEqual(firstMissing(plain(30)), { start: 29, end: undefined, validator: undefined });
-    assert.equal(firstMissing(plain(1)), undefined);
+    assert.deepEqual(firstMissing(part(), UNCHECKED), { start: 40, end: 60, validator: ETAG });
+    assert.equal(firstMissing(nothing, UNCHECKED), undefined);
+    assert.equal(firstMissing(part({ journal: undefined }), UNCHECKED), undefined);
+    assert.equal(firstMissing(part({ journal: { ...journal, done: [] } }), UNCHECKED), undefined);
+    assert.equal(
+      firstMissing(part({ journal: { ...journal, totalBytes: undefined } }), UNCHECKED),
+      undefined,
+    );
+    assert.deepEqual(firstMissing(plain(30), UNCHECKED), { start: 29, end: undefined, validator: undefined });
+    assert.equal(firstMissing(plain(1), UNCHECKED), undefined);
   });
 
   it('goes on where the version is the same', () => {

@@ -24,6 +24,8 @@ const sha = (bytes: Buffer): string => createHash('sha256').update(bytes).digest
 class Bench {
   readonly clock = new FakeClock();
   readonly said: string[] = [];
+  /** Found good. */
+  readonly judged: string[] = [];
   readonly proofs: Caught[] = [];
   readonly asked: { span: Span; told: (sha256: string) => void }[] = [];
   /** What the neighbour's signature says. */
@@ -71,6 +73,7 @@ class Bench {
           this.said.push(`caught ${path}${caught.signed === undefined ? '' : ', signed'}`);
           this.proofs.push(caught);
         },
+        good: (path, id) => this.judged.push(`${path} ${id}`),
         unsigned: (path) => this.said.push(`unsigned ${path}`),
         settled: () => this.said.push('settled'),
         failed: ({ code }) => this.said.push(code),
@@ -120,6 +123,7 @@ describe('checks', () => {
     bench.checks.over('n', 1, { kind: 'ended', signature: sha(right) });
     await tick();
     assert.deepEqual(bench.said, ['settled']);
+    assert.deepEqual(bench.judged, ['n 1']);
     assert.equal(bench.checks.isSettled, true);
   });
 
@@ -133,6 +137,7 @@ describe('checks', () => {
     assert.equal(bench.checks.isSettled, false, 'the whole span is fetched again, to prove it');
     bench.answer();
     assert.deepEqual(bench.said, ['caught n', 'caught n, signed', 'settled']);
+    assert.deepEqual(bench.judged, []);
     const [, proof] = bench.proofs;
     assert.deepEqual([proof?.brought, proof?.ours], [sha(wrong), sha(right)]);
     assert.deepEqual([proof?.start, proof?.end, proof?.by], [0, 100_000, 'sample']);
