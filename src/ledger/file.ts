@@ -11,7 +11,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
-import { type ContentOf, type Entry, LEDGER_VERSION, type Party } from './entry.ts';
+import { type Content, type ContentOf, type Entry, LEDGER_VERSION, type Party } from './entry.ts';
 import { LogSync } from './log-sync.ts';
 import { kindNumber, PRUNED_ROW, type RecordedLease, type References, type Row, unpack } from './row.ts';
 
@@ -273,10 +273,14 @@ export class LedgerFile implements Disposable, References {
   }
 
   household(seq: number): string {
+    return this.self(seq)?.id ?? '';
+  }
+
+  /** Our household as that entry has it. */
+  self(seq: number): Party | undefined {
     const kinds = `${RARE} AND kind IN (${kindNumber('begin')}, ${kindNumber('self')})`;
     const row = this.#row(`WHERE seq <= ? AND ${kinds} ORDER BY seq DESC LIMIT 1`, seq);
-    const content = row && unpack(row, this)?.content;
-    return content?.kind === 'begin' || content?.kind === 'self' ? content.household : '';
+    return selfIn(row && unpack(row, this)?.content);
   }
 
   /** Those whose keys are on record. */
@@ -289,8 +293,7 @@ export class LedgerFile implements Disposable, References {
     for (const row of cells.map(rowOf)) {
       const content = unpack(row, this)?.content;
       if (content?.kind === 'party') neighbours.push({ id: content.neighbour, publicKey: content.publicKey });
-      if (content?.kind === 'begin' || content?.kind === 'self')
-        self = { id: content.household, publicKey: content.publicKey };
+      self = selfIn(content) ?? self;
     }
     return { self, neighbours };
   }
@@ -344,6 +347,11 @@ export class LedgerFile implements Disposable, References {
     }
     return statement;
   }
+}
+
+function selfIn(content: Content | undefined): Party | undefined {
+  if (content?.kind !== 'begin' && content?.kind !== 'self') return undefined;
+  return { id: content.household, publicKey: content.publicKey };
 }
 
 /** Of a damaged record any cell may be anything: it comes as a row that no entry has. */

@@ -3,7 +3,8 @@
  * lending and paths append to it. Appending is synchronous and small, and never throws: a disk that refuses must not stop the
  * household's traffic. Who lends asks what `append` answered: no record, no lending.
  *
- * A file that is damaged is set aside, never mended or removed, and a new chain begins, which says so in its first entry.
+ * A file that is damaged is set aside, never mended or removed, and a new chain begins, which says so in its first entry. What
+ * somebody else wrote there must never be signed: the end of the chain is the one that was signed, or that is remembered.
  */
 import type { KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -32,7 +33,7 @@ import { prune } from './retention.ts';
 import { changesTo } from './rotated.ts';
 import { idOf, isKeyOf, kindNumber, packBody, unpack } from './row.ts';
 import { setAside } from './set-aside.ts';
-import { tailFault } from './tail.ts';
+import { isSameEntry, type LastEntry, tailFault } from './tail.ts';
 import {
   type LeaseTerms,
   leaseComplaint,
@@ -101,10 +102,12 @@ export class Ledger implements Disposable {
   readonly #timer: Disposable | undefined;
   readonly #household: Signer;
   #file: LedgerFile | undefined;
-  /** Whether that file was made or looked at. */
-  #ready = false;
   /** What was reported last and is so still. */
   #failing: ErrorCode | undefined;
+  /** The last entry as it was left on record; undefined until the file was made or looked at. */
+  #end: LastEntry | undefined;
+  /** The same within what is being written. */
+  #last: LastEntry | undefined;
   readonly #running = new LRUCache<string, RunningLease>({ max: RUNNING_MAX });
   #ended = false;
 
@@ -236,20 +239,19 @@ export class Ledger implements Disposable {
   }
 
   #write(file: LedgerFile, content: Content, ref: number | null): Entry {
-    const last = file.last();
-    const seq = (last?.seq ?? 0) + 1;
+    const seq = (this.#last?.seq ?? 0) + 1;
     const at = Math.max(0, Math.floor(this.#options.clock.wall()));
-    const hash = chainHash(last?.hash ?? HASH_BEFORE_FIRST, canonicalText(seq, at, content));
+    const hash = chainHash(this.#last?.hash ?? HASH_BEFORE_FIRST, canonicalText(seq, at, content));
     const body = packBody(content, this.#household.id);
     file.insert({ seq, at, kind: kindNumber(content.kind), ref, id: idOf(content), body, hash });
+    this.#last = { seq, hash };
     return { seq, at, content, hash };
   }
 
   #signHead(file: LedgerFile): void {
-    const last = file.last();
-    if (last === undefined) return;
+    if (this.#last === undefined) return;
     const { id, privateKey } = this.#household;
-    const { seq, hash } = last;
+    const { seq, hash } = this.#last;
     file.setHead(signHead({ household: id, seq, hash, signedAt: this.#options.clock.wall() }, privateKey));
   }
 
@@ -287,14 +289,17 @@ export class Ledger implements Disposable {
     const opened = this.#file ?? LedgerFile.write(file, clock, maxBytes);
     this.#file = opened;
     const result = opened.transaction(() => {
-      if (!this.#ready) this.#makeReady(opened, damage, before);
+      this.#last = this.#end;
+      // Where it ends otherwise, another process of ours has appended, or somebody has edited it.
+      if (this.#end === undefined || !isSameEntry(this.#end, opened.last()))
+        this.#makeReady(opened, damage, before);
       return work(opened);
     });
-    this.#ready = true;
+    this.#end = this.#last;
     return result;
   }
 
-  /** A file that was just opened is made, or looked at. */
+  /** A file that was just opened, or that is not as we left it, is made or looked at. */
   #makeReady(file: LedgerFile, damage: Damaged | undefined, aside: string): void {
     const { id, publicKey } = this.#household;
     const state = file.state();
@@ -316,11 +321,12 @@ export class Ledger implements Disposable {
       this.#signHead(file);
       return;
     }
-    const fault = tailFault(file);
+    const fault = tailFault(file, this.#end);
     if (fault !== undefined) throw new Damaged(fault);
     const before = file.household(Number.MAX_SAFE_INTEGER);
     const changes = changesTo(before, id, this.#household.statements ?? []);
     if (changes === undefined) throw new Damaged(`It is the ledger of ${before}.`, 'other_household');
+    this.#last = file.last();
     for (const change of changes) this.#write(file, change, null);
     if (changes.length > 0) this.#signHead(file);
   }
@@ -337,7 +343,7 @@ export class Ledger implements Disposable {
   #close(): void {
     const file = this.#file;
     this.#file = undefined;
-    this.#ready = false;
+    this.#end = undefined;
     try {
       file?.[Symbol.dispose]();
     } catch (error) {

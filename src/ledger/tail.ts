@@ -1,17 +1,28 @@
 /**
  * The tail: whether the end of a chain is as it was left, looked at before it is continued. The whole chain is verified by
- * `linepool ledger verify`; a daemon must not wait for that, nor go on from an end that is not the one that was signed.
+ * `linepool ledger verify`; a daemon must not wait for that, nor go on from an end that is not the one that was signed: who signs the
+ * next head says that all before it is as it was.
  */
+import { publicKeyOf } from '../neighbours/public-key.ts';
 import { canonicalText, chainHash, HASH_BEFORE_FIRST } from './entry.ts';
 import type { LedgerFile } from './file.ts';
 import { parseHead } from './head.ts';
-import { PRUNED_ROW, unpack } from './row.ts';
+import { holds } from './jws.ts';
+import { isKeyOf, PRUNED_ROW, type Row, unpack } from './row.ts';
 
 /** Entries at the end whose hashes are looked at. */
 const TAIL_ENTRIES = 8;
 
-/** What is wrong with the end of the chain; undefined when nothing is. */
-export function tailFault(file: LedgerFile): string | undefined {
+export type LastEntry = Pick<Row, 'seq' | 'hash'>;
+
+export const isSameEntry = (one: LastEntry, other: LastEntry | undefined): boolean =>
+  one.seq === other?.seq && Buffer.from(one.hash).equals(other.hash);
+
+/**
+ * What is wrong with the end of the chain; undefined when nothing is. `left`: the entry with which this process left it, when it has
+ * written there.
+ */
+export function tailFault(file: LedgerFile, left?: LastEntry): string | undefined {
   const rows = file.tail(TAIL_ENTRIES);
   const last = rows.at(-1);
   const token = file.head();
@@ -20,8 +31,10 @@ export function tailFault(file: LedgerFile): string | undefined {
   if (head === undefined) return 'Its head can not be read.';
   if (head.seq > last.seq)
     return `It ends with entry ${last.seq}, but ${head.seq} was signed: the end is missing.`;
-  if (head.seq < last.seq || !Buffer.from(head.hash).equals(last.hash))
-    return 'Its last entry is not the one that was signed.';
+  if (!isSameEntry(head, last)) return 'Its last entry is not the one that was signed.';
+  if (left !== undefined && !goesOn(file, left))
+    return `Its entry ${left.seq} is not the one that was written there.`;
+  if (!isSigned(file, token, head.household)) return 'Its head is not signed by the household that it is of.';
   let before = rows[0]?.seq === 1 ? HASH_BEFORE_FIRST : undefined;
   for (const row of rows) {
     if (row.kind !== PRUNED_ROW && before !== undefined) {
@@ -34,4 +47,18 @@ export function tailFault(file: LedgerFile): string | undefined {
     before = row.hash;
   }
   return undefined;
+}
+
+/** Whether that entry is still there, be it that retention has removed it. */
+function goesOn(file: LedgerFile, left: LastEntry): boolean {
+  const row = file.row(left.seq);
+  return row === undefined ? left.seq <= file.prunedThrough() : isSameEntry(left, row);
+}
+
+/** By the key that the household has since its last change, or had from the first entry on; that this is our own, the caller asks. */
+function isSigned(file: LedgerFile, head: string, signer: string): boolean {
+  const self = file.self(Number.MAX_SAFE_INTEGER);
+  if (self === undefined || self.id !== signer || !isKeyOf(self.id, self.publicKey)) return false;
+  const key = publicKeyOf(self.publicKey);
+  return key !== undefined && holds(head, key);
 }
