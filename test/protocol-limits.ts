@@ -21,6 +21,8 @@ import {
 import { STATEMENT_MAX as SPAN_STATEMENT_MAX } from '../src/lending/span-statement.ts';
 import {
   FORGIVEN_STEP_MS,
+  NEW_CONTACTS_MAX,
+  NEW_CONTACTS_PER_SECOND,
   NEW_LEASES_MAX,
   NEW_LEASES_PER_SECOND,
   RECEIPT_STEP,
@@ -129,6 +131,8 @@ export const PROTOCOL_LIMITS: readonly (readonly [what: string, bound: string])[
   ['leases of one borrower that have not expired', `${LEASES_PER_BORROWER}`],
   ['new leases of one borrower at once', `${NEW_LEASES_MAX}`],
   ['the same, earned back in a second', `${NEW_LEASES_PER_SECOND}`],
+  ['new addresses of origins for one borrower at once', `${NEW_CONTACTS_MAX}`],
+  ['the same, earned back in a second', `${NEW_CONTACTS_PER_SECOND}`],
   ['lease that linepool signs: bytes, at least', size(LEASE_MIN_BYTES)],
   ['lease that linepool signs: bytes, at most', size(LEASE_MAX_BYTES)],
   ['lease that linepool signs: time', time(LEASE_TIME_MS)],

@@ -5,7 +5,8 @@
  *
  *     {"alg":"EdDSA","typ":"linepool-receipt"} . {iss, aud, lea, byt, iat, end} . signature
  *
- * It must never accept an algorithm or type other than the one that is expected.
+ * It must never accept an algorithm or type other than the one that is expected. What is on record already may be in another order, or have
+ * white space; new ones may not.
  */
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
@@ -61,6 +62,9 @@ export const sameText = (one: string, other: string): boolean =>
  */
 export function readReceipt(token: string, publicKey: KeyObject): Receipt {
   const receipt = parseReceipt(token);
+  // To the letter: each is kept for years, and in any other form it would be kept whole, as long as its maker likes.
+  if (openJws(token)?.payload !== receiptPayload(receipt))
+    throw new LinepoolError('receipt_invalid', 'Its payload is not in the order, or has white space.');
   if (!holds(token, publicKey)) throw new LinepoolError('receipt_invalid', 'The signature does not hold.');
   return receipt;
 }
@@ -69,7 +73,7 @@ export function readReceipt(token: string, publicKey: KeyObject): Receipt {
 const USUAL =
   /^\{"iss":"([\w-]{1,128})","aud":"([\w-]{1,128})","lea":"([\w-]{16,64})","byt":(0|[1-9]\d{0,15}),"iat":(0|[1-9]\d{0,11}),"end":(true|false)\}$/;
 
-/** The same without its signature checked. @throws LinepoolError `receipt_invalid` */
+/** The same without its signature and order checked. @throws LinepoolError `receipt_invalid` */
 export function parseReceipt(token: string): Receipt {
   const parts = openJws(token);
   if (parts === undefined) throw new LinepoolError('receipt_invalid', 'It is not a compact JWS.');

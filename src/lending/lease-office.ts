@@ -63,7 +63,7 @@ export class LeaseOffice implements Disposable {
     );
   }
 
-  /** The line is connected to the other end of that socket for the lease. @throws LinepoolError `ledger_failed` */
+  /** The line is connected to the other end of that socket for the lease. @throws LinepoolError `ledger_failed`, `overloaded` */
   contacted(account: LeaseAccount, { remoteAddress, remotePort }: Socket): void {
     if (remoteAddress === undefined || remotePort === undefined) return;
     this.#desk.contacted(account, remoteAddress, remotePort);

@@ -25,7 +25,7 @@ export type LendingRecord = Pick<Ledger, 'append' | 'carried'>;
 
 /** After its end a lease is signed for so long; what is not signed for then is lost. */
 export const LAST_RECEIPT_MS: Milliseconds = 15_000;
-/** Addresses of one lease that are remembered as recorded. */
+/** Addresses of one lease that are remembered as recorded; one that is forgotten is recorded again, and counted again. */
 const CONTACTS_KEPT = 64;
 /** Leases that are not open of which is remembered how much may be signed yet. */
 const LATE_KEPT = 4096;
@@ -111,7 +111,7 @@ export class ReceiptDesk implements Disposable {
 
   /**
    * The line is connected to that address for the lease.
-   * @throws LinepoolError `ledger_failed`
+   * @throws LinepoolError `ledger_failed`, `overloaded`
    */
   contacted(account: LeaseAccount, address: string, port: number): void {
     const known = this.#contacts.get(account) ?? new Set();
@@ -119,6 +119,8 @@ export class ReceiptDesk implements Disposable {
     if (known.has(key)) return;
     const { record, clock } = this.#options;
     const { id: lease, borrower: neighbour } = account.lease;
+    if (!this.#standing(neighbour).takesContact(clock.now()))
+      throw new LinepoolError('overloaded', 'Too many new addresses came.');
     const from = clock.wall();
     const entry = { kind: 'contact', neighbour, lease, address, port, from, until: null } as const;
     if (record.append(entry) === undefined) throw new LinepoolError('ledger_failed');

@@ -244,7 +244,7 @@ export class FetchConnection implements Carried, ExchangeHost {
     return client;
   }
 
-  /** Puts on record where those on the line fetch from. @throws LinepoolError `ledger_failed` */
+  /** Puts on record where those on the line fetch from. @throws LinepoolError `ledger_failed`, `overloaded` */
   #contacted({ socket, exchanges }: OriginLine): void {
     if (socket === undefined || socket.destroyed) return;
     for (const { account } of exchanges) {

@@ -24,8 +24,11 @@ const FORGIVEN_PER_SECOND: BytesPerSecond = RECEIPT_STEP / (FORGIVEN_STEP_MS / 1
 const LEAST_ROOM = 0.5;
 /** Of what is signed, so much of what was lost is forgiven. */
 const FORGIVEN_OF_SIGNED = 0.125;
-/** A receipt is small that is for less than so much more than the last one, be it that a lease came to rest or ends. */
-export const SMALL_RECEIPT: Bytes = 64 * KIB;
+/**
+ * A receipt is small that is for less than so much more than the last one, be it that a lease came to rest or ends. Who signs for 2 MiB over
+ * all its leases, the one with most of it first, signs for more than this while no more than 15 carry at once.
+ */
+export const SMALL_RECEIPT: Bytes = 256 * KIB;
 /**
  * Each new receipt is signed twice and kept for years, however little it is for. So many small ones are taken at once, over all leases of a
  * borrower, and so many are earned back in a second: who has less to say waits half a second, and has more.
@@ -37,11 +40,16 @@ export const SMALL_RECEIPTS_PER_SECOND = 2;
 export const NEW_LEASES_MAX = 1000;
 export const NEW_LEASES_PER_SECOND = 1;
 
+/** The same of addresses that the line connects to for it: a name may have another one each time that it is asked for. */
+export const NEW_CONTACTS_MAX = 1000;
+export const NEW_CONTACTS_PER_SECOND = 1;
+
 export class Standing {
   readonly #step: Bytes;
   readonly #waiting = new Set<() => void>();
   readonly #smallReceipts = new LeakyBucket(SMALL_RECEIPTS_MAX, SMALL_RECEIPTS_PER_SECOND);
   readonly #newLeases = new LeakyBucket(NEW_LEASES_MAX, NEW_LEASES_PER_SECOND);
+  readonly #newContacts = new LeakyBucket(NEW_CONTACTS_MAX, NEW_CONTACTS_PER_SECOND);
   #open: Bytes = 0;
   #lost: Level = EMPTY;
   #signed: Bytes = 0;
@@ -75,6 +83,11 @@ export class Standing {
   /** Whether one more lease may be put on record; if so, it is counted. */
   takesLease(now: Milliseconds): boolean {
     return this.#newLeases.takes(1, now);
+  }
+
+  /** Whether one more address may be put on record; if so, it is counted. */
+  takesContact(now: Milliseconds): boolean {
+    return this.#newContacts.takes(1, now);
   }
 
   /** Calls back when more may be carried than before. */

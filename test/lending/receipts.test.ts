@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ErrorCode, LinepoolError } from '../../src/core/errors.ts';
-import { parseReceipt, signReceipt } from '../../src/ledger/receipt.ts';
+import { parseReceipt, RECEIPT_HEADER, receiptPayload, signReceipt } from '../../src/ledger/receipt.ts';
+import type { LeaseAccount } from '../../src/lending/lease-account.ts';
 import { RECEIPT_WAIT_MS } from '../../src/lending/lease-receipts.ts';
 import { REST_MS, SIGN_EVERY, WORD_MS } from '../../src/lending/owed.ts';
 import { LAST_RECEIPT_MS } from '../../src/lending/receipt-desk.ts';
@@ -14,11 +15,14 @@ import {
 } from '../../src/lending/receipt-writer.ts';
 import {
   FORGIVEN_STEP_MS,
+  NEW_CONTACTS_MAX,
+  NEW_CONTACTS_PER_SECOND,
   RECEIPT_STEP,
   SMALL_RECEIPT,
   SMALL_RECEIPTS_MAX,
   STEPS_MAX,
 } from '../../src/lending/standing.ts';
+import { jws } from '../ledger/written.ts';
 import { ORIGIN, ORIGIN_TEXT, party, type ReceiptPair, receiptPair } from './receipt-pair.ts';
 
 const refusedAs = (code: ErrorCode) => (error: unknown) =>
@@ -214,6 +218,23 @@ test('where the line connected is on record once for each lease and address', as
   ]);
 });
 
+test('the addresses that are put on record for a borrower are bounded in number over all its leases, and earned back', async () => {
+  const pair = receiptPair();
+  const to = (account: LeaseAccount, n: number): void =>
+    pair.office.contacted(account, { remoteAddress: `2001:db8::${n.toString(16)}`, remotePort: 80 } as never);
+  const account = await pair.open(await pair.lease());
+  for (let n = 1; n <= NEW_CONTACTS_MAX; n += 1) to(account, n);
+  assert.throws(() => to(account, NEW_CONTACTS_MAX + 1), refusedAs('overloaded'));
+  to(account, NEW_CONTACTS_MAX);
+  const next = await pair.open(await pair.lease());
+  assert.throws(() => to(next, 1), refusedAs('overloaded'));
+  assert.equal(pair.lent.of('contact').length, NEW_CONTACTS_MAX);
+  pair.clock.advance(1_000 / NEW_CONTACTS_PER_SECOND);
+  to(next, 1);
+  assert.throws(() => to(next, 2), refusedAs('overloaded'));
+  assert.equal(account.signal.aborted, false, 'what runs goes on');
+});
+
 test('after a restart of the lender a lease has carried what was signed, and a step more', async () => {
   const pair = receiptPair();
   const { token, carry, end } = await underWay(pair, 8 * RECEIPT_STEP);
@@ -278,8 +299,8 @@ test('for a lease whose time is up no more is signed than was carried', async ()
 test('a borrower that signs byte by byte is slowed down, in use and after a restart, and loses nothing by it', async () => {
   const pair = receiptPair();
   const { account, receipts, carry } = await underWay(pair);
-  account.carry(100_000);
-  receipts.down(100_000);
+  account.carry(2 * SMALL_RECEIPT);
+  receipts.down(2 * SMALL_RECEIPT);
   const { id } = account.lease;
   for (let total = 1; total <= SMALL_RECEIPTS_MAX; total += 1) post(pair, id, total);
   assert.throws(() => post(pair, id, SMALL_RECEIPTS_MAX + 1), refusedAs('overloaded'));
@@ -294,6 +315,23 @@ test('a borrower that signs byte by byte is slowed down, in use and after a rest
   const from = totals(pair, 'lent').at(-1) ?? 0;
   for (let n = 1; n <= SMALL_RECEIPTS_MAX; n += 1) post(pair, id, from + n);
   assert.throws(() => post(pair, id, from + SMALL_RECEIPTS_MAX + 1), refusedAs('overloaded'));
+});
+
+test('a receipt that is padded, or in another order, is not put on record', async () => {
+  const pair = receiptPair();
+  const account = await pair.open(await pair.lease());
+  account.carry(10);
+  account.receipts?.down(10);
+  const { borrower, lender } = pair;
+  const receipt = { borrower: borrower.id, lender: lender.id, lease: account.lease.id, total: 10 };
+  const payload = receiptPayload({ ...receipt, issuedAt: pair.clock.wall(), last: false });
+  const turned = JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(payload) as object).reverse()));
+  const sent = (text: string) =>
+    pair.office.receipt(borrower, { receipt: jws(RECEIPT_HEADER, text, borrower.privateKey), idle: false });
+  for (const text of [`${payload} `, payload.replace(':10,', ':10.0,'), turned])
+    assert.throws(() => sent(text), refusedAs('receipt_invalid'));
+  assert.equal(pair.lent.of('receipt').length, 0);
+  assert.ok(sent(payload));
 });
 
 test('a lease that was used up is used up after a restart', async () => {
