@@ -143,6 +143,8 @@ export function chainHash(before: Uint8Array, text: string): Uint8Array {
 
 /** What a lease has carried, as far as the ledger has it on record. */
 export interface Carried {
+  /** The lease as it is on record. */
+  readonly token: string;
   /** As the last receipt has it; 0 before the first. Both directions together. */
   readonly total: Bytes;
   readonly receipt: ContentOf<'receipt'> | undefined;

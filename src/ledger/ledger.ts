@@ -125,7 +125,8 @@ export class Ledger implements Disposable {
 
   /**
    * On record when it returns, and safe against the end of this process. Undefined when it could not be recorded, which is reported
-   * once. A lease whose token is on record already is not recorded again: the entry that is there is returned.
+   * once. A lease whose token is on record already is not recorded again: the entry that is there is returned. Another token of the
+   * same id, role and neighbour is refused: receipts name the lease by its id alone.
    */
   append(entry: NewEntry): Entry | undefined {
     return this.appendAll([entry])?.[0];
@@ -147,7 +148,9 @@ export class Ledger implements Disposable {
   carried(role: Role, neighbour: string, lease: string): Carried | undefined {
     return this.#attempt((file) => {
       const recorded = file.leaseOf(role, neighbour, lease);
-      return recorded && carriedUnder(file, recorded.seq);
+      return (
+        recorded && { token: leaseAt(file, recorded.seq).content.token, ...carriedUnder(file, recorded.seq) }
+      );
     });
   }
 
@@ -220,11 +223,13 @@ export class Ledger implements Disposable {
     const terms = leaseTerms(token);
     if (terms === undefined) throw new Refused('lease_invalid', 'It is not in the form of a lease.');
     const known = file.leaseOf(role, neighbour, terms.id);
-    const recorded = known && file.entry(known.seq);
-    if (recorded?.content.kind === 'lease' && recorded.content.token === token) return recorded;
+    if (known !== undefined) {
+      const recorded = leaseAt(file, known.seq);
+      if (recorded.content.token === token) return recorded;
+      throw new Refused('lease_invalid', `Another lease of the id ${terms.id} is on record.`);
+    }
     const complaint = leaseComplaint(terms, partiesOf(role, this.#household.id, neighbour));
     if (complaint !== undefined) throw new Refused('lease_invalid', `${complaint}.`);
-    this.#running.delete(`${role} ${neighbour} ${terms.id}`);
     return this.#write(file, content, this.#party(file, neighbour, publicKey));
   }
 
@@ -353,7 +358,13 @@ export class Ledger implements Disposable {
   }
 }
 
-function carriedUnder(file: LedgerFile, seq: number): Carried {
+function leaseAt(file: LedgerFile, seq: number): Entry & { readonly content: ContentOf<'lease'> } {
+  const entry = file.entry(seq);
+  if (entry?.content.kind !== 'lease') throw new Damaged(`Its entry ${seq} can not be read.`);
+  return { ...entry, content: entry.content };
+}
+
+function carriedUnder(file: LedgerFile, seq: number): Omit<Carried, 'token'> {
   const [row] = file.referring(seq, 'receipt', 1);
   if (row === undefined) return { total: 0, receipt: undefined };
   const content = unpack(row, file)?.content;

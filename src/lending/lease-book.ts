@@ -11,7 +11,7 @@ import type { Milliseconds } from '../core/units.ts';
 import { publicKeyOf } from '../neighbours/public-key.ts';
 import { checkParties, type Lease, type LeaseLimits, readLease } from './lease.ts';
 import { LeaseAccount } from './lease-account.ts';
-import type { ReceiptDesk, Signatory } from './receipt-desk.ts';
+import { type ReceiptDesk, type Signatory, usedBefore } from './receipt-desk.ts';
 
 /** Who signs: a neighbour as the book of neighbours has it. */
 export interface LeaseParty {
@@ -131,10 +131,8 @@ export class LeaseBook implements Disposable {
     });
     const entries = this.#entries.get(borrower.id) ?? new Map<string, Entry>();
     const known = entries.get(lease.id);
-    // The same id under another token would be a second account for one lease.
-    if (known !== undefined && known.tokenHash !== tokenHash) {
-      throw new LinepoolError('lease_invalid', `The id ${lease.id} was used for another lease.`);
-    }
+    // Of one that is forgotten, the desk looks at what is on record.
+    if (known !== undefined && known.tokenHash !== tokenHash) throw usedBefore(lease.id);
     const account = known?.account ?? this.#enter(lease, { token, tokenHash, borrower }, entries);
     this.#verified.set(tokenHash, account);
     return account;

@@ -83,7 +83,7 @@ export class ReceiptDesk implements Disposable {
 
   /**
    * A lease at its first use: from here on it is on record. `onSilent`: it is to end, because its borrower does not sign.
-   * @throws LinepoolError `receipt_missing`, `overloaded`, `ledger_failed`
+   * @throws LinepoolError `receipt_missing`, `overloaded`, `lease_invalid`, `ledger_failed`
    */
   open(
     lease: Lease,
@@ -98,6 +98,7 @@ export class ReceiptDesk implements Disposable {
     }
     if (!standing.takesLease(clock.now())) throw new LinepoolError('overloaded', 'Too many new leases came.');
     const before = record.carried('lender', id, lease.id);
+    if (before !== undefined && before.token !== token) throw usedBefore(lease.id);
     if (record.append({ kind: 'lease', role: 'lender', neighbour: id, token, publicKey }) === undefined) {
       throw new LinepoolError('ledger_failed');
     }
@@ -254,5 +255,9 @@ export class ReceiptDesk implements Disposable {
     if (this.#options.record.append(entry) === undefined) throw new LinepoolError('ledger_failed');
   }
 }
+
+/** The same id under another token would be a second account for one lease. */
+export const usedBefore = (leaseId: string): LinepoolError =>
+  new LinepoolError('lease_invalid', `The id ${leaseId} was used for another lease.`);
 
 const keyOf = ({ borrower, id }: Pick<Lease, 'borrower' | 'id'>): string => `${borrower} ${id}`;

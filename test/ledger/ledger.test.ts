@@ -120,13 +120,17 @@ test('an entry is on disk when append returns, and the file is made by the first
   assert.equal(opened.ledger.append(deal.lease({ id: leaseId(2) })), undefined);
 });
 
-test('a lease that is on record is not recorded twice; another one of the same name is', () => {
+test('a lease that is on record is not recorded twice, and no other one of the same name', () => {
   using dir = folder();
-  const { ledger, us } = openLedger(dir.path);
+  const { events, warnings } = heard();
+  const { ledger, us } = openLedger(dir.path, { events });
   const deal = new Dealings(us, household(), 'lender');
   const first = ledger.append(deal.lease({ id: A_LEASE }));
   assert.equal(ledger.append(deal.lease({ id: A_LEASE }))?.seq, first?.seq);
-  assert.notEqual(ledger.append(deal.lease({ id: A_LEASE, maxBytes: 7 }))?.seq, first?.seq);
+  assert.equal(ledger.append(deal.lease({ id: A_LEASE, maxBytes: 7 })), undefined);
+  assert.deepEqual(codes(warnings), ['lease_invalid']);
+  // Another neighbour's ids are its own.
+  assert.ok(ledger.append(new Dealings(us, household(), 'lender').lease({ id: A_LEASE, maxBytes: 7 })));
   ledger[Symbol.dispose]();
 });
 
@@ -135,8 +139,10 @@ test('what a lease has carried is known after a restart', () => {
   const one = openLedger(dir.path);
   const them = household();
   const deal = new Dealings(one.us, them, 'lender');
-  one.ledger.append(deal.lease({ id: A_LEASE }));
-  assert.deepEqual(one.ledger.carried('lender', them.id, A_LEASE), { total: 0, receipt: undefined });
+  const lease = deal.lease({ id: A_LEASE });
+  one.ledger.append(lease);
+  const nothing = { token: lease.token, total: 0, receipt: undefined };
+  assert.deepEqual(one.ledger.carried('lender', them.id, A_LEASE), nothing);
   one.ledger.append(deal.receipt(A_LEASE, 4_000_000));
   one.ledger.append(deal.receipt(A_LEASE, 8_000_000, { countersigned: false }));
   one.ledger[Symbol.dispose]();

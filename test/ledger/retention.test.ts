@@ -166,7 +166,7 @@ test('what was altered after a removal is left for verify to name, and not hidde
   assert.equal(altered.changes, 1);
   const again = openLedger(dir.path, {}, opened.us);
   again.clock.advance(200 * DAY);
-  fill(again, 1, neighbours);
+  fill(again, 1);
   assert.equal(again.ledger.prune(KEEP), 0);
   again.ledger[Symbol.dispose]();
   assert.ok((await verdict(opened.file)).fault);

@@ -334,6 +334,26 @@ test('a receipt that is padded, or in another order, is not put on record', asyn
   assert.ok(sent(payload));
 });
 
+test('the id of a lease is not taken under another token, when its time is up or after a restart', async () => {
+  const pair = receiptPair();
+  const id = 'BBBBBBBBBBBBBBBBBBBBBB';
+  const first = await pair.lease({ id });
+  const { lease } = await pair.open(first);
+  pair.restart();
+  await assert.rejects(
+    pair.lease({ id, maxBytes: 7 }).then((token) => pair.open(token)),
+    refusedAs('lease_invalid'),
+  );
+  assert.ok(await pair.open(first));
+  pair.clock.advance(900_000);
+  assert.equal(pair.office.book.find(pair.borrower.id, lease.id), undefined, 'it is forgotten');
+  await assert.rejects(
+    pair.lease({ id }).then((token) => pair.open(token)),
+    refusedAs('lease_invalid'),
+  );
+  assert.ok(pair.lent.of('lease').every(({ token }) => token === first));
+});
+
 test('a lease that was used up is used up after a restart', async () => {
   const pair = receiptPair();
   const token = await pair.lease({ maxBytes: RECEIPT_STEP });

@@ -18,17 +18,21 @@ export class MemoryRecord implements LendingRecord {
   }
 
   carried(role: Role, neighbour: string, lease: string): Carried | undefined {
-    const known = this.of('lease').some(({ role: of, neighbour: with_, token }) => {
+    const known = this.of('lease').findLast(({ role: of, neighbour: with_, token }) => {
       const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
         jti?: string;
       };
       return of === role && with_ === neighbour && claims.jti === lease;
     });
-    if (!known) return undefined;
+    if (known === undefined) return undefined;
     const receipt = this.of('receipt').findLast(
       (one) => one.role === role && one.neighbour === neighbour && one.lease === lease,
     );
-    return { total: receipt === undefined ? 0 : parseReceipt(receipt.borrower).total, receipt };
+    return {
+      token: known.token,
+      total: receipt === undefined ? 0 : parseReceipt(receipt.borrower).total,
+      receipt,
+    };
   }
 
   /** Entries of that kind, in their order. */
