@@ -103,7 +103,7 @@ export const ERRORS = {
   ledger_unreadable: kind(400, 6, null, 'That can not be read as a ledger.', 'Give the file of a ledger, or an export of one.'),
   lending_off: kind(503, 8, 'http_request_denied', 'This household lends nothing at the moment.', 'Wait for its next offer.'),
   cut_off: kind(503, 8, 'http_request_denied', 'The lender has cut this household off for a while.', 'Wait for its next offer; do not ask on after a refusal.'),
-  address_refused: kind(403, 8, 'destination_ip_prohibited', 'That address may not be reached over a lent line.', 'Only public addresses are carried.'),
+  address_refused: kind(403, 8, 'destination_ip_prohibited', 'That address may not be reached over a lent line.', 'Only public addresses are carried, and names that lead to one.'),
   port_refused: kind(403, 8, 'http_request_denied', 'That port may not be reached over a lent line.', 'Only the ports in lend.ports are carried.'),
   host_refused: kind(403, 8, 'destination_ip_prohibited', 'The lender does not carry anything to that server.', 'It is fetched over the other lines.'),
   method_refused: kind(405, 8, 'http_request_denied', 'Only GET with one byte range, and CONNECT, are carried.', 'Send nothing else.'),

@@ -21,6 +21,7 @@ import { LENDER_ERROR, SPAN_TRAILER } from '../paths/range-fetch.ts';
 import { Carriage } from './carriage.ts';
 import { passedHeaders } from './fetch-request.ts';
 import type { LeaseAccount } from './lease-account.ts';
+import { toldOf } from './relay.ts';
 import type { Gate } from './shaper.ts';
 import type { SpanSeal } from './span-statement.ts';
 
@@ -97,8 +98,9 @@ export class FetchExchange implements Dispatcher.DispatchHandler {
     if (this.isOver) return;
     this.#stop(error);
     this.#host.refused(error);
-    if (!this.response.headersSent) this.response.setHeader(LENDER_ERROR, error.code);
-    refuse(this.response, error);
+    const told = toldOf(error);
+    if (!this.response.headersSent) this.response.setHeader(LENDER_ERROR, told.code);
+    refuse(this.response, told);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

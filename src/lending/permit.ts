@@ -1,8 +1,9 @@
 /**
  * What a lender may connect to for borrowers: every rule about one address and port, in order. The lender makes one and hands
- * it to `dial`, which asks about each address before a packet goes to it. What is refused first can't be allowed after.
+ * it to `dial`, which asks about each address before a packet goes to it. What is refused first can't be allowed after. What is
+ * denied comes last: else `host_refused` would say of a name that it is one of this home.
  *
- *     our own doors ─► our own addresses ─► denied by policy ─► public, and no address of this home
+ *     our own doors ─► our own addresses ─► public, and no address of this home ─► denied by policy
  */
 import { isIP, isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
@@ -37,20 +38,18 @@ export function lenderPermit(options: PermitOptions, clock: Clock, destinations:
   const isPublic = (one: Address): boolean => one.kind() === 'ipv4' && one.range() === 'unicast';
   return (address, port) => {
     if (isOwnDoor?.({ host: address, port }) === true) return 'address_refused';
-    if (isIP(address) !== 0 && !address.includes('%')) {
-      const parsed = ipaddr.parse(address);
-      if (within(parsed, ownNetworks)) return 'address_refused';
-      if (isDenied(parsed, destinations())) return 'host_refused';
-    }
+    const parsed = isIP(address) !== 0 && !address.includes('%') ? ipaddr.parse(address) : undefined;
+    if (parsed !== undefined && within(parsed, ownNetworks)) return 'address_refused';
     const addresses = own();
     // Which addresses are ours is not known: any may be.
     if (addresses === undefined) return 'address_refused';
     const refusal = addressRefusal(address, { allowNetworks, ownAddresses: addresses });
-    const mayBeOurs = refusal === undefined && isIPv4(address) && isPublic(ipaddr.parse(address));
-    if (!told && mayBeOurs && !addresses.some(isPublic)) {
+    if (refusal !== undefined) return refusal;
+    if (parsed !== undefined && isDenied(parsed, destinations())) return 'host_refused';
+    if (!told && isIPv4(address) && isPublic(ipaddr.parse(address)) && !addresses.some(isPublic)) {
       told = true;
       options.onUnknown?.();
     }
-    return refusal;
+    return undefined;
   };
 }

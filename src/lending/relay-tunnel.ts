@@ -23,7 +23,7 @@ import { unquoted } from './fetch-request.ts';
 import { IdleWatch } from './idle-watch.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import type { Directions } from './policy.ts';
-import { admitted, type RelayOptions } from './relay.ts';
+import { admitted, type RelayOptions, toldOf } from './relay.ts';
 
 type State =
   | { readonly kind: 'opening' }
@@ -75,7 +75,7 @@ export class Tunnel implements Carried {
       reset(state.origin);
       this.#socket.destroy();
     } else {
-      refuseConnect(this.#socket, error);
+      refuseConnect(this.#socket, toldOf(error));
     }
   }
 

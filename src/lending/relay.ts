@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
-import { LinepoolError } from '../core/errors.ts';
+import { type ErrorCode, LinepoolError } from '../core/errors.ts';
 import { fieldValues, type RawHeaders } from '../core/http.ts';
 import { formatAuthority, type Origin } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
@@ -65,6 +65,13 @@ export async function admitted(
   if (more.length > 0) throw new LinepoolError('lease_invalid', 'There is more than one.');
   return relay.leases.book.open(token, borrower.neighbour, leaseOrigin(origin));
 }
+
+/** Which of these it is would say which names there are in this home. */
+const LED_NOWHERE: ReadonlySet<ErrorCode> = new Set(['dns_failed', 'address_refused']);
+
+/** What the borrower is told; the household itself learns what it was. */
+export const toldOf = (error: LinepoolError): LinepoolError =>
+  LED_NOWHERE.has(error.code) ? new LinepoolError('address_refused') : error;
 
 /**
  * The borrower as origins see it (RFC 7239 section 6.3): always the same over one lender, so that it can be told

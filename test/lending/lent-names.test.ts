@@ -45,7 +45,7 @@ test('tunnels to names that nobody answers for hold one look-up, and none once t
   await until('its turn has come', () => asked.length === 2);
   assert.deepEqual(hosts(), ['dead-0.example', 'alive.example']);
   asked[1]?.answer(Object.assign(new Error('no'), { code: 'ENOTFOUND' }), []);
-  assert.match((await peer.rest()).toString(), /dns_failed/);
+  assert.match((await peer.rest()).toString(), /address_refused/);
 });
 
 test('the same holds for fetches', async () => {
@@ -68,5 +68,43 @@ test('the same holds for fetches', async () => {
   await until('its turn has come', () => asked.length === 2);
   assert.deepEqual(hosts(), ['dead-0.example', 'alive.example']);
   asked[1]?.answer(Object.assign(new Error('no'), { code: 'ENOTFOUND' }), []);
-  assert.match((await peer.message()).body.toString(), /dns_failed/);
+  assert.match((await peer.message()).body.toString(), /address_refused/);
+});
+
+test('a borrower is not told whether a name leads to this home or nowhere; the household is', async () => {
+  const found: Readonly<Record<string, string>> = {
+    nas: '192.168.0.9',
+    router: '127.0.0.1',
+    denied: '10.0.0.1',
+  };
+  await using line = await startLentLine({
+    allowNetworks: [],
+    denyHosts: ['10.0.0.0/8'],
+    dial: {
+      pinned: new Map(),
+      connectTimeout: 1_000,
+      askName: ({ host, answer }) => {
+        const address = found[host];
+        if (address !== undefined) answer(null, [{ address, family: 4 }]);
+        else answer(Object.assign(new Error('no'), { code: 'ENOTFOUND' }), []);
+      },
+    },
+  });
+  const [borrower] = line.borrowers;
+  const told = async (host: string, mode: 'fetch' | 'tunnel'): Promise<string> => {
+    await using peer = await borrower.connect();
+    if (mode === 'fetch')
+      peer.send(fetchText(`http://${host}/file`, '0-9', await borrower.lease(`http://${host}:80`)));
+    else peer.send(connectText(`${host}:443`, await borrower.lease(`https://${host}:443`)));
+    return (await peer.rest()).toString().replaceAll(host, 'HOST');
+  };
+  for (const mode of ['fetch', 'tunnel'] as const) {
+    const nowhere = await told('nowhere', mode);
+    assert.match(nowhere, /403 (?:.|\n|\r)*"address_refused"/);
+    for (const host of Object.keys(found)) assert.equal(await told(host, mode), nowhere, `${host}, ${mode}`);
+  }
+  assert.deepEqual(
+    new Set(line.eventsOf('lend_refused').map(({ code }) => code)),
+    new Set(['dns_failed', 'address_refused']),
+  );
 });
