@@ -63,7 +63,7 @@ function words(content: Content, terms: LeaseTerms | undefined): string {
         : `${who} for ${terms.origin}, ${formatBytes(terms.maxBytes)}, until ${moment(terms.expiresAt)} (${terms.id})`;
     }
     case 'contact':
-      return `we connected to ${content.address} port ${content.port} (${content.lease})`;
+      return `we dialled ${content.address} port ${content.port} (${content.lease})`;
     case 'receipt': {
       const { total, last } = parseReceipt(content.borrower);
       const signed = content.lender === null ? ', not signed by the lender' : '';
@@ -143,10 +143,10 @@ function explanation({ terms, contacts, receipt, ...one }: Explanation, names: N
     ['Server', terms.origin],
     ...contacts.map(
       ({ address, port, from, until: to }) =>
-        ['Connected', `${address} port ${port}, ${moment(from)} to ${until(to)}`] as const,
+        ['Dialled', `${address} port ${port}, ${moment(from)} to ${until(to)}`] as const,
     ),
     ...(contacts.length === 0
-      ? [['Connected', 'no address is on record; the lease names the server'] as const]
+      ? [['Dialled', 'no address is on record; the lease names the server'] as const]
       : []),
     ['Lease', `${terms.id}, ${moment(terms.issuedAt)} to ${moment(terms.expiresAt)}, entry ${one.seq}`],
     ['Recorded', `${moment(one.recordedAt)}, by our clock`],

@@ -57,7 +57,7 @@ export const FIELDS = {
   party: z.strictObject({ neighbour: householdId, publicKey }),
   /** `token`: as signed by the borrower. */
   lease: z.strictObject({ role, neighbour: householdId, token: jws(TOKEN_MAX) }),
-  /** A lender connected, for a lease, to this address. `until` is null while it is not known: the lease's end bounds it. */
+  /** A lender connected, or tried to, for a lease, to this address. `until` is null while it is not known: the lease's end bounds it. */
   contact: z.strictObject({
     neighbour: householdId,
     lease: leaseId,

@@ -1,6 +1,6 @@
 /**
  * Explain: the answer to a letter from an ISP: for whom our line reached an address at a certain time. Finds the leases under which
- * we, as the lender, had connected there, with the borrower's signature from before a byte flowed. Run by `linepool ledger explain`.
+ * we, as the lender, had connected there or tried to, with the borrower's signature from before a byte flowed. Run by `linepool ledger explain`.
  *
  * A lease explains an address when our own record says so: a contact, for its time; or when it names the host that was asked about. It
  * never says that a neighbour did something unlawful, only who asked for which server when.

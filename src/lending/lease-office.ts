@@ -5,10 +5,11 @@
 import type { KeyObject } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
-import type { ErrorCode } from '../core/errors.ts';
+import { type ErrorCode, LinepoolError } from '../core/errors.ts';
 import type { Events } from '../core/events.ts';
 import type { Bytes } from '../core/units.ts';
 import type { ReceiptAnswer, ReceiptMessage } from '../neighbours/messages.ts';
+import type { Attempts } from '../paths/dial.ts';
 import type { LeaseLimits } from './lease.ts';
 import type { LeaseAccount } from './lease-account.ts';
 import { LeaseBook, type LeaseParty } from './lease-book.ts';
@@ -61,6 +62,21 @@ export class LeaseOffice implements Disposable {
     return this.#desk.receipt(message, this.book.signatory(borrower), (lease) =>
       this.book.find(borrower.id, lease),
     );
+  }
+
+  /** Puts on record where the line tries to connect for those leases, before it does; for none, it does not. */
+  attempts(accounts: () => readonly LeaseAccount[]): Attempts {
+    let trying: readonly LeaseAccount[] = [];
+    return {
+      expected: (addresses, port) => {
+        trying = accounts();
+        if (trying.length === 0) throw new LinepoolError('interrupted');
+        for (const account of trying) this.#desk.expected(account, addresses, port);
+      },
+      begun: (address, port) => {
+        for (const account of trying) this.#desk.contacted(account, address, port);
+      },
+    };
   }
 
   /** The line is connected to the other end of that socket for the lease. @throws LinepoolError `ledger_failed`, `overloaded` */

@@ -1,5 +1,5 @@
 /**
- * The lender's desk for receipts: records each lease before a byte flows and where the line connected for it, signs the
+ * The lender's desk for receipts: records each lease before a byte flows, and where the line connects for it before it does, signs the
  * borrowers' receipts and records them, and says who is to be carried no more. Made by the lender; the book of leases asks it.
  *
  *     first use of a lease ─► in standing? ─► on record ─► LeaseReceipts
@@ -66,7 +66,8 @@ export class ReceiptDesk implements Disposable {
   readonly #options: ReceiptDeskOptions;
   /** By borrower. Bounded by the neighbours there are; see `forget`. */
   readonly #standings = new Map<string, Standing>();
-  readonly #contacts = new WeakMap<LeaseAccount, Set<string>>();
+  /** By address and port. */
+  readonly #contacts = new WeakMap<LeaseAccount, Map<string, 'counted' | 'recorded'>>();
   /** By borrower and id. */
   readonly #late = new LRUCache<string, Late>({ max: LATE_KEPT });
   /** Waiting for the last receipts of leases that are over. */
@@ -111,22 +112,35 @@ export class ReceiptDesk implements Disposable {
   }
 
   /**
-   * The line is connected to that address for the lease.
+   * The line will try these addresses for the lease, one after the other, until one answers: counted now, since once it has begun with the
+   * first nobody can stop it at the next.
+   * @throws LinepoolError `overloaded`
+   */
+  expected(account: LeaseAccount, addresses: readonly string[], port: number): void {
+    const contacts = this.#contactsOf(account);
+    const counted = addresses.map((address) => `${address} ${port}`).filter((key) => !contacts.has(key));
+    const { borrower } = account.lease;
+    if (!this.#standing(borrower).takesContacts(counted.length, this.#options.clock.now()))
+      throw new LinepoolError('overloaded', 'Too many new addresses came.');
+    if (contacts.size + counted.length > CONTACTS_KEPT) contacts.clear();
+    for (const key of counted) contacts.set(key, 'counted');
+  }
+
+  /**
+   * The line is about to try that address for the lease, or is connected to it.
    * @throws LinepoolError `ledger_failed`, `overloaded`
    */
   contacted(account: LeaseAccount, address: string, port: number): void {
-    const known = this.#contacts.get(account) ?? new Set();
+    const contacts = this.#contactsOf(account);
     const key = `${address} ${port}`;
-    if (known.has(key)) return;
+    if (contacts.get(key) === 'recorded') return;
+    if (!contacts.has(key)) this.expected(account, [address], port);
     const { record, clock } = this.#options;
     const { id: lease, borrower: neighbour } = account.lease;
-    if (!this.#standing(neighbour).takesContact(clock.now()))
-      throw new LinepoolError('overloaded', 'Too many new addresses came.');
     const from = clock.wall();
     const entry = { kind: 'contact', neighbour, lease, address, port, from, until: null } as const;
     if (record.append(entry) === undefined) throw new LinepoolError('ledger_failed');
-    if (known.size >= CONTACTS_KEPT) known.clear();
-    this.#contacts.set(account, known.add(key));
+    contacts.set(key, 'recorded');
   }
 
   /** The lease is over. Its last receipt is waited for, unless it is over because there was none. */
@@ -192,6 +206,12 @@ export class ReceiptDesk implements Disposable {
   [Symbol.dispose](): void {
     for (const wait of this.#waits) wait[Symbol.dispose]();
     this.#waits.clear();
+  }
+
+  #contactsOf(account: LeaseAccount): Map<string, 'counted' | 'recorded'> {
+    const contacts = this.#contacts.get(account) ?? new Map<string, 'counted' | 'recorded'>();
+    this.#contacts.set(account, contacts);
+    return contacts;
   }
 
   #standing(borrowerId: string): Standing {

@@ -23,6 +23,7 @@ import type { Borrower, Carried } from './borrower.ts';
 import { type ExchangeHost, FetchExchange } from './fetch-exchange.ts';
 import { fetchWanted, originHeaders } from './fetch-request.ts';
 import { IdleWatch } from './idle-watch.ts';
+import type { LeaseAccount } from './lease-account.ts';
 import {
   admitted,
   borrowerPseudonym,
@@ -46,6 +47,10 @@ interface OriginLine {
   /** The one in use, to be reset. */
   socket: Socket | undefined;
 }
+
+/** The leases of those on it. */
+const accountsOn = (line: OriginLine | undefined): readonly LeaseAccount[] =>
+  [...(line?.exchanges ?? [])].map(({ account }) => account).filter((account) => account !== undefined);
 
 /** Nothing runs on it: others may have a connection to that origin. */
 function left(line: OriginLine): void {
@@ -217,7 +222,8 @@ export class FetchConnection implements Carried, ExchangeHost {
 
   #client(key: string): Client {
     const isWanted = (): boolean => this.#lines.get(key)?.client === client;
-    const connect = connector({ ...this.#relay.dial, inBursts: true, isWanted });
+    const attempts = this.#relay.leases.attempts(() => accountsOn(this.#lines.get(key)));
+    const connect = connector({ ...this.#relay.dial, inBursts: true, isWanted, attempts });
     const client = new Client(key, {
       connect: (options, callback) =>
         connect(options, (...result) => {
@@ -225,6 +231,7 @@ export class FetchConnection implements Carried, ExchangeHost {
           const line = this.#lines.get(key);
           if (error === null && line !== undefined) {
             line.socket = socket;
+            // For those that came while it was being made.
             try {
               this.#contacted(line);
             } catch (refusal) {
@@ -245,11 +252,10 @@ export class FetchConnection implements Carried, ExchangeHost {
   }
 
   /** Puts on record where those on the line fetch from. @throws LinepoolError `ledger_failed`, `overloaded` */
-  #contacted({ socket, exchanges }: OriginLine): void {
+  #contacted(line: OriginLine): void {
+    const { socket } = line;
     if (socket === undefined || socket.destroyed) return;
-    for (const { account } of exchanges) {
-      if (account !== undefined) this.#relay.leases.contacted(account, socket);
-    }
+    for (const account of accountsOn(line)) this.#relay.leases.contacted(account, socket);
   }
 
   #makeRoom(): void {

@@ -88,18 +88,14 @@ export class Tunnel implements Carried {
   }
 
   async #connect(authority: Authority, account: LeaseAccount, head: Buffer): Promise<void> {
-    const origin = await dial(authority, { ...this.#relay.dial, inBursts: true }, this.#ending.signal);
+    const attempts = this.#relay.leases.attempts(() => [account]);
+    const options = { ...this.#relay.dial, inBursts: true, attempts };
+    const origin = await dial(authority, options, this.#ending.signal);
     origin.on('error', (error) => this.cut(asLinepoolError(error)));
     origin.once('close', () => this.#closed(origin));
     if (this.#state.kind !== 'opening') {
       reset(origin);
       return;
-    }
-    try {
-      this.#relay.leases.contacted(account, origin);
-    } catch (error) {
-      reset(origin);
-      throw error;
     }
     const idle = this.#stack.use(
       new IdleWatch(this.#relay.clock, this.#relay.transferIdle, () =>

@@ -85,9 +85,9 @@ export class Standing {
     return this.#newLeases.takes(1, now);
   }
 
-  /** Whether one more address may be put on record; if so, it is counted. */
-  takesContact(now: Milliseconds): boolean {
-    return this.#newContacts.takes(1, now);
+  /** Whether so many more addresses may be put on record; if so, they are counted. */
+  takesContacts(count: number, now: Milliseconds): boolean {
+    return this.#newContacts.takes(count, now);
   }
 
   /** Calls back when more may be carried than before. */

@@ -4,13 +4,13 @@
  * is asked about before a packet goes to it. This file must never connect to an address that `permit` refused.
  *
  *     host ── literal? ──► permit ──► connect
- *        └── pinned name or name server ──► permit each address ──► connect to those permitted
+ *        └── pinned name or name server ──► permit each address ──► announce ──► connect to those permitted
  */
 import type { LookupAddress } from 'node:dns';
-import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { connect, isIP, type LookupFunction, Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import { IN_BURSTS } from '../core/bursts.ts';
-import { type ErrorCode, LinepoolError } from '../core/errors.ts';
+import { asLinepoolError, type ErrorCode, LinepoolError } from '../core/errors.ts';
 import { type Authority, unbracketed } from '../core/target.ts';
 import type { Milliseconds } from '../core/units.ts';
 import { type AskName, askSystem } from './lookups.ts';
@@ -18,6 +18,14 @@ import { markLowerEffort } from './lower-effort.ts';
 
 /** Says why an address and port may not be connected to; undefined when they may. */
 export type Permit = (address: string, port: number) => ErrorCode | undefined;
+
+/** Told of each address before a packet goes to it. What it throws ends the connection. */
+export interface Attempts {
+  /** One after the other, these will be tried until one answers. @throws LinepoolError when they may not be */
+  expected(addresses: readonly string[], port: number): void;
+  /** This one is tried now. @throws LinepoolError */
+  begun(address: string, port: number): void;
+}
 
 export interface DialOptions {
   /** Names that are not asked of the name server, in lower case, with their address. */
@@ -27,6 +35,8 @@ export interface DialOptions {
   readonly permit?: Permit;
   /** Certificates of authorities to trust besides the usual ones, PEM; for `get --cacert` and for tests. */
   readonly ca?: string;
+  /** For what is carried for others; default: nobody is told. */
+  readonly attempts?: Attempts;
   /** True for what is read in bursts: see core/bursts.ts. */
   readonly inBursts?: boolean;
   /** True for what is carried for others: see lower-effort.ts. */
@@ -39,6 +49,8 @@ export interface DialOptions {
 
 /** How long one address is tried before the next is tried beside it (RFC 8305 section 5). */
 const NEXT_ADDRESS_MS: Milliseconds = 250;
+/** Addresses of one name that are tried for others. */
+const ADDRESSES_TRIED = 16;
 
 /** A `lookup` for net.connect that resolves once and drops what is not permitted. `isOver`: the connection is there, or failed. */
 function permittedLookup(options: DialOptions, port: number, isOver = () => false): LookupFunction {
@@ -53,7 +65,13 @@ function permittedLookup(options: DialOptions, port: number, isOver = () => fals
       const first = permitted[0];
       if (first === undefined) {
         callback(new LinepoolError(refusal ?? 'dns_failed', hostname), '', 0);
-      } else if (lookupOptions.all === true) callback(null, permitted);
+        return;
+      }
+      // Whoever gave it up hears no answer; nothing is tried.
+      const failure = isOver() ? new LinepoolError('interrupted') : announced(options, permitted, port);
+      if (failure !== undefined) callback(failure, '', 0);
+      else if (options.attempts !== undefined) callback(null, permitted.slice(0, ADDRESSES_TRIED));
+      else if (lookupOptions.all === true) callback(null, permitted);
       else callback(null, first.address, first.family);
     };
     const pinned = options.pinned.get(hostname.toLowerCase());
@@ -74,11 +92,41 @@ function permittedLookup(options: DialOptions, port: number, isOver = () => fals
   };
 }
 
+/** The addresses that will be tried, and that the first of them is now; why they may not be. */
+function announced(
+  { attempts }: DialOptions,
+  permitted: readonly LookupAddress[],
+  port: number,
+): LinepoolError | undefined {
+  const addresses = permitted.slice(0, ADDRESSES_TRIED).map(({ address }) => address);
+  try {
+    attempts?.expected(addresses, port);
+    attempts?.begun(addresses[0] ?? '', port);
+    return undefined;
+  } catch (error) {
+    return asLinepoolError(error);
+  }
+}
+
+/** Those behind the first, each when its turn comes: Node tells of it before the packet. What it throws can only end what follows. */
+function announceNext({ attempts }: DialOptions, socket: Socket): void {
+  if (attempts === undefined) return;
+  socket.on('connectionAttempt', (address, port) => {
+    try {
+      attempts.begun(address, port);
+    } catch (error) {
+      process.nextTick(() => socket.destroy(asLinepoolError(error)));
+    }
+  });
+}
+
 /** A literal address never reaches `lookup`, so it is asked about here. */
 function refuseLiteral(options: DialOptions, { host, port }: Authority): void {
   if (isIP(host) === 0) return;
   const why = options.permit?.(host, port);
   if (why !== undefined) throw new LinepoolError(why, host);
+  options.attempts?.expected([host], port);
+  options.attempts?.begun(host, port);
 }
 
 /**
@@ -87,8 +135,8 @@ function refuseLiteral(options: DialOptions, { host, port }: Authority): void {
  */
 export function dial(authority: Authority, options: DialOptions, signal?: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    refuseLiteral(options, authority);
     signal?.throwIfAborted();
+    refuseLiteral(options, authority);
     let isOver = false;
     const socket = connect({
       host: authority.host,
@@ -100,6 +148,7 @@ export function dial(authority: Authority, options: DialOptions, signal?: AbortS
       allowHalfOpen: true,
       ...(options.inBursts === true && IN_BURSTS),
     });
+    announceNext(options, socket);
     if (options.lowerEffort === true) markLowerEffort(socket);
     const settle = (): void => {
       isOver = true;
@@ -158,10 +207,11 @@ export function connector(options: DialOptions): buildConnector.connector {
     let isOver = false;
     // A queue wants to know of each connection whether it is still waited for.
     const connectTo = options.askName === undefined ? kept(port) : build(port, () => isOver);
-    connectTo({ ...request, hostname: host }, (...result) => {
+    const socket: unknown = connectTo({ ...request, hostname: host }, (...result) => {
       isOver = true;
       if (options.lowerEffort === true && result[1] !== null) markLowerEffort(result[1]);
       callback(...result);
     });
+    if (socket instanceof Socket) announceNext(options, socket);
   };
 }

@@ -47,10 +47,7 @@ describe('linepool ledger', () => {
       /^ +3 {2}2026-01-01 00:00:00 UTC {2}lease +Anna +may use our line for https:\/\/files\.example:443, 1\.00 GiB/m,
     );
     assert.match(all.out, /receipt +Anna +4\.00 MiB carried for it, the last/);
-    assert.match(
-      all.out,
-      new RegExp(`contact +${gone.id.slice(0, 7)} +we connected to 192\\.0\\.2\\.7 port 443`),
-    );
+    assert.match(all.out, new RegExp(`contact +${gone.id.slice(0, 7)} +we dialled 192\\.0\\.2\\.7 port 443`));
     const few = await run('show', ...at, '--neighbour', 'Anna', '--last', '2', '--json');
     const { entries } = json(few.out) as unknown as { entries: { kind: string; neighbour: string }[] };
     assert.deepEqual(
