@@ -6,7 +6,8 @@
  *                   └──nothing is under way, and still no receipt──► lost ──time──► forgiven
  *
  * Bytes are lost without anybody's fault: what lay in the kernel when a connection was reset arrived nowhere. So some are
- * forgiven, more to who has signed for much. Who never signs gets one step, and then half a step in five minutes.
+ * forgiven, more to who has signed for much. Who never signs gets one step, and then half a step in five minutes. Over time no more is never
+ * signed for than `STEPS_MAX` steps, one in `FORGIVEN_STEP_MS`, and an eighth of what is signed.
  */
 import { EMPTY, LeakyBucket, type Level, leaked } from '../core/leaky-bucket.ts';
 import { type Bytes, type BytesPerSecond, KIB, MIB, type Milliseconds } from '../core/units.ts';

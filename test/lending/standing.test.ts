@@ -48,6 +48,25 @@ test('what a broken connection lost is forgiven to who signs for much', () => {
   }
 });
 
+test('what is never signed for is bounded: an eighth of what is, 8 steps, and one in ten minutes', () => {
+  const standing = new Standing(RECEIPT_STEP);
+  let unsigned = 0;
+  for (let minute = 0; minute < 600; minute += 1) {
+    const now = minute * 60_000;
+    // All that it may, of which it signs for no more than gets it as much again.
+    const carried = Math.floor(standing.room(now));
+    standing.carried(carried);
+    const signed = Math.ceil((carried * 8) / 9);
+    standing.sign(signed, signed, 0, now);
+    standing.lose(carried - signed, now);
+    unsigned += carried - signed;
+    const bound = standing.signed / 8 + STEPS_MAX * RECEIPT_STEP + (now / FORGIVEN_STEP_MS) * RECEIPT_STEP;
+    assert.ok(unsigned <= bound, `${unsigned} of ${bound} in minute ${minute}`);
+    assert.equal(standing.isShutOut(now), false);
+  }
+  assert.ok(unsigned > standing.signed / 9, 'it goes on so for ever');
+});
+
 test('what was lost and signed for later is no loss', () => {
   const standing = new Standing(RECEIPT_STEP);
   standing.carried(RECEIPT_STEP);
