@@ -21,6 +21,16 @@ const LINK_PORT = 7468;
 export const lanAddress = (household: number): string => `10.1.${household}.1`;
 export const radioAddress = (household: number): string => `10.77.0.${household}`;
 
+export interface HouseholdOptions {
+  readonly number: number;
+  readonly down: BytesPerSecond;
+  /** Whom it asks how late its line answers, as `line.probe` has it. */
+  readonly probe: string;
+  readonly signal: AbortSignal;
+  /** The folder for processor profiles of its daemons, when they are wanted. */
+  readonly profiles?: string;
+}
+
 export class Household implements AsyncDisposable {
   readonly number: number;
   readonly name: string;
@@ -29,13 +39,14 @@ export class Household implements AsyncDisposable {
   readonly #folder: string;
   readonly #signal: AbortSignal;
   readonly #profiles: string | undefined;
+  readonly #probe: string;
   #daemon: Running | undefined;
 
-  /** `profiles`: the folder for processor profiles of its daemons, when they are wanted. */
-  constructor(number: number, down: BytesPerSecond, signal: AbortSignal, profiles?: string) {
+  constructor({ number, down, probe, signal, profiles }: HouseholdOptions) {
     this.number = number;
     this.name = `Household ${number}`;
     this.#down = down;
+    this.#probe = probe;
     this.#signal = signal;
     this.#profiles = profiles;
     this.#folder = join(RUN_FOLDER, `household${number}`);
@@ -141,7 +152,7 @@ scheme = "${scheme}"
 default = "checked"
 [line]
 down = "${Math.round(this.#down)} B/s"
-probe = "none"
+probe = "${this.#probe}"
 [lend]
 share_percent = 100
 # The origin's address is one for measurements, and exists here only.

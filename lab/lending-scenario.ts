@@ -53,6 +53,8 @@ export const LendingScenario = z.strictObject({
   bytes: size.default(400_000_000),
   /** Of the origin. */
   congestion: z.enum(['bbr', 'cubic']).default('bbr'),
+  /** True: households ask how late their lines answer, as they do by default. */
+  probed: z.boolean().default(false),
   /** In each round, how often the lender's people download, for how long at the line's rate, and how long they rest. */
   own: z.strictObject({ times: z.int().min(0), lasts: time, rests: time }),
   /** How long nobody but the borrowers wants the line, in each round. */
@@ -66,10 +68,16 @@ export type LendingText = z.input<typeof LendingScenario>;
 
 /** The neighbourhood of it: the lender is household 1, and everybody's neighbour. */
 export function neighbourhoodOf(scenario: LendingScenario): Scenario {
-  const { name, says, lender, borrowers, bytes, congestion } = scenario;
+  const { name, says, lender, borrowers, bytes, congestion, probed } = scenario;
   const line = { down: '1 Mbit/s', delay: '1 ms' };
   const plain = Scenario.parse({ name, says, lines: [line], bytes: '1 MB', beside: [], bars: [] });
-  return { ...plain, lines: [lender, ...borrowers.map((borrower) => borrower.line)], bytes, congestion };
+  return {
+    ...plain,
+    lines: [lender, ...borrowers.map((borrower) => borrower.line)],
+    bytes,
+    congestion,
+    probed,
+  };
 }
 
 /** What the lender's policy lends at most, on the wire. */

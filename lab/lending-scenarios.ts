@@ -48,6 +48,9 @@ const TEXTS: readonly LendingText[] = [
   householdFirst('household-first-cubic', 'its queue holds 100 ms, and the origin sends with cubic', {
     congestion: 'cubic',
   }),
+  householdFirst('household-first-probed', 'households ask how late their lines answer, as by default', {
+    probed: true,
+  }),
   householdFirst('household-first-https', 'the borrower downloads over https, through a tunnel', {
     borrowers: [{ ...BORROWER, via: 'get-https' }],
   }),

@@ -14,7 +14,8 @@ import type { Milliseconds } from '../src/core/units.ts';
 import { LabError } from './failure.ts';
 import { Household, lanAddress, radioAddress } from './household.ts';
 import { addNamespace, clientNs, ip, MULTI_NS, ORIGIN_NS, RADIO_NS, routerNs } from './namespaces.ts';
-import { makeCertificates, ORIGIN_ADDRESS, startOrigin } from './origin.ts';
+import { makeCertificates, ORIGIN_ADDRESS, startNames, startOrigin } from './origin.ts';
+import { NAMES_PORT } from './places.ts';
 import { type Line, queueOf, type Scenario } from './scenario.ts';
 import type { WayShape, Wires } from './wire-contract.ts';
 import { openWires } from './wires.ts';
@@ -87,9 +88,11 @@ export class Neighbourhood implements AsyncDisposable {
       owned.use(await startOrigin({ ns: OTHER_ORIGIN_NS, kind: 'ignores-ranges', signal }));
     if (scenario.beside.includes('mptcp'))
       owned.use(await startOrigin({ ns: ORIGIN_NS, kind: 'mptcp', signal }));
+    if (scenario.probed) owned.use(await startNames(ORIGIN_NS, signal));
+    const probe = scenario.probed ? `${ORIGIN_ADDRESS}:${NAMES_PORT}` : 'none';
     // What is in the contract: a line whose rate follows a trace carries less of it, and its router is not told how much.
     const households = scenario.lines.map(({ down }, i) =>
-      owned.use(new Household(i + 1, down, signal, profiles)),
+      owned.use(new Household({ number: i + 1, down, probe, signal, ...(profiles && { profiles }) })),
     );
     await Promise.all(households.map((household) => household.up('adaptive')));
     const neighbourhood = new Neighbourhood(scenario, wires, households, signal, owned.move());

@@ -2,7 +2,7 @@
  * The origin: a real nginx in its namespace, http and https, with files whose byte n is a function of n, and a certificate
  * authority of the run. A second nginx speaks MPTCP to those who do. Started by neighbourhood.ts.
  */
-import { closeSync, existsSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../src/core/clock.ts';
@@ -10,7 +10,7 @@ import type { Span } from '../src/core/span.ts';
 import { type Bytes, MIB } from '../src/core/units.ts';
 import { makeAuthority } from '../src/demo/certificate.ts';
 import { patternAt } from '../src/demo/pattern.ts';
-import { RUN_FOLDER } from './places.ts';
+import { REPOSITORY, RUN_FOLDER } from './places.ts';
 import { Running } from './process.ts';
 
 /** Of the range for measurements (RFC 2544): no address of anybody. */
@@ -105,6 +105,15 @@ export interface OriginOptions {
   readonly ns: string;
   readonly kind: 'honest' | 'ignores-ranges' | 'mptcp';
   readonly signal: AbortSignal;
+}
+
+/** Somebody at the origin's address who can be asked how late a line answers. */
+export async function startNames(ns: string, signal: AbortSignal): Promise<Running> {
+  const log = join(RUN_FOLDER, 'names.log');
+  const command = [process.execPath, join(REPOSITORY, 'lab', 'names.ts'), ORIGIN_ADDRESS];
+  const running = Running.start('the name server', command, log, { ns });
+  await running.until(() => readFileSync(log, 'utf8').includes('ready'), READY_BOUND_MS, signal);
+  return running;
 }
 
 /** nginx as it comes, in one process so that it ends with us. */

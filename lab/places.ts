@@ -16,3 +16,6 @@ export const RUN_FOLDER = NAME === 'lp' ? '/dev/shm/linepool-lab' : `/dev/shm/li
 export const isSoundName = /^[a-z0-9]{1,16}$/.test(NAME);
 
 export const REPOSITORY = resolve(import.meta.dirname, '..');
+
+/** Where names are asked for (RFC 1035 section 4.2.1), at the origin's address. */
+export const NAMES_PORT = 53;

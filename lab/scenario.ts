@@ -80,6 +80,8 @@ export const Scenario = z.strictObject({
   bytes: size,
   /** Of the origin. */
   congestion: z.enum(['bbr', 'cubic']).default('bbr'),
+  /** True: households ask how late their lines answer, as they do by default, and somebody at the origin's address tells them. */
+  probed: z.boolean().default(false),
   /** How the borrower's client downloads: through the proxy, or by `linepool get` over https. */
   via: z.enum(['proxy', 'get-https']).default('proxy'),
   /** The client of the proxy, each with one connection: aria2 as it comes, which splits only when it is told to. */

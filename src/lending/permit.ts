@@ -5,7 +5,7 @@
  *
  *     our own doors ─► our own addresses ─► public, and no address of this home ─► denied by policy
  */
-import { isIP, isIPv4 } from 'node:net';
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { Clock } from '../core/clock.ts';
 import type { ReadInterfaces } from '../core/interfaces.ts';
@@ -46,7 +46,7 @@ export function lenderPermit(options: PermitOptions, clock: Clock, destinations:
     const refusal = addressRefusal(address, { allowNetworks, ownAddresses: addresses });
     if (refusal !== undefined) return refusal;
     if (parsed !== undefined && isDenied(parsed, destinations())) return 'host_refused';
-    if (!told && isIPv4(address) && isPublic(ipaddr.parse(address)) && !addresses.some(isPublic)) {
+    if (!told && parsed !== undefined && isPublic(parsed) && !addresses.some(isPublic)) {
       told = true;
       options.onUnknown?.();
     }
