@@ -11,6 +11,7 @@ import type { ContentOf } from './entry.ts';
 import type { LedgerFile } from './file.ts';
 import { Kept } from './kept.ts';
 import { kindNumber, PRUNED_ROW, type Row } from './row.ts';
+import { firstAltered } from './tail.ts';
 
 /** Longer than any lease lives, so that none is removed that may still be used. */
 export const LEAST_KEPT_MS: Milliseconds = 30 * 86_400_000;
@@ -34,6 +35,7 @@ export function prune(file: LedgerFile, before: Milliseconds): Omit<ContentOf<'p
   if (goes.size === 0) return undefined;
   // What was altered since stays for verify to name: a new hash over it would say that it holds.
   if (said?.kept !== undefined && said.kept !== keptOf(rows, from)) return undefined;
+  if (firstAltered(file, rows) !== undefined) return undefined;
   const kept = new Kept();
   for (const [i, row] of rows.entries()) {
     const next = rows[i + 1];

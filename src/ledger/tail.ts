@@ -35,16 +35,21 @@ export function tailFault(file: LedgerFile, left?: LastEntry): string | undefine
   if (left !== undefined && !goesOn(file, left))
     return `Its entry ${left.seq} is not the one that was written there.`;
   if (!isSigned(file, token, head.household)) return 'Its head is not signed by the household that it is of.';
-  let before = rows[0]?.seq === 1 ? HASH_BEFORE_FIRST : undefined;
+  const altered = firstAltered(file, rows);
+  return altered && `Its entry ${altered.seq} does not have the hash that it should have.`;
+}
+
+/** Of rows in the order of their numbers, the first whose hash is not that of what is in it and of the row right before it. */
+export function firstAltered(file: LedgerFile, rows: readonly Row[]): Row | undefined {
+  let before: LastEntry | undefined;
   for (const row of rows) {
-    if (row.kind !== PRUNED_ROW && before !== undefined) {
+    const hash = row.seq === 1 ? HASH_BEFORE_FIRST : before?.seq === row.seq - 1 ? before.hash : undefined;
+    if (row.kind !== PRUNED_ROW && hash !== undefined) {
       const entry = unpack(row, file);
       const text = entry && canonicalText(entry.seq, entry.at, entry.content);
-      if (text === undefined || !Buffer.from(chainHash(before, text)).equals(row.hash)) {
-        return `Its entry ${row.seq} does not have the hash that it should have.`;
-      }
+      if (text === undefined || !Buffer.from(chainHash(hash, text)).equals(row.hash)) return row;
     }
-    before = row.hash;
+    before = row;
   }
   return undefined;
 }

@@ -172,6 +172,28 @@ test('what was altered after a removal is left for verify to name, and not hidde
   assert.ok((await verdict(opened.file)).fault);
 });
 
+test('what was altered before any removal is left for verify to name', async () => {
+  using dir = folder();
+  const opened = openLedger(dir.path);
+  fill(opened, 4);
+  // More than the ledger looks at when it is opened.
+  opened.clock.advance(1_000);
+  fill(opened, 4);
+  opened.ledger[Symbol.dispose]();
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+  const database = new DatabaseSync(opened.file);
+  // Its hash stays as it was: what follows it would not tell.
+  const altered = database.prepare('UPDATE entries SET at = at + 1 WHERE seq = 4').run();
+  database.close();
+  assert.equal(altered.changes, 1);
+  const again = openLedger(dir.path, {}, opened.us);
+  again.clock.advance(200 * DAY);
+  fill(again, 1);
+  assert.equal(again.ledger.prune(KEEP), 0);
+  again.ledger[Symbol.dispose]();
+  assert.equal((await verdict(opened.file)).fault?.seq, 4);
+});
+
 test('it happens by itself once an hour, and never sooner', async () => {
   using dir = folder();
   const opened = openLedger(dir.path, { keep: KEEP });
