@@ -105,7 +105,8 @@ export class Carriage implements Disposable {
   /** Called by the gate, never from within `push`. */
   #pass(granted: Bytes): void {
     const { account, sink, carried } = this.#options;
-    const wanted = Math.min(granted, this.#heldBytes, account.room());
+    // Half a byte could never be written.
+    const wanted = Math.floor(Math.min(granted, this.#heldBytes, account.room()));
     // Others have used up what may pass unsigned; the next receipt asks again.
     if (wanted === 0) return;
     const allowed = account.carry(wanted);

@@ -66,9 +66,9 @@ export class Standing {
     return this.#signed;
   }
 
-  /** How much more may be carried before something is signed. */
+  /** How much more may be carried before something is signed: whole bytes, while trust and what is forgiven come in parts of them. */
   room(now: Milliseconds): Bytes {
-    return Math.max(0, this.#allowance() - this.#open - this.#stillLost(now).amount);
+    return Math.max(0, Math.floor(this.#allowance() - this.#open - this.#stillLost(now).amount));
   }
 
   /** True when it gets no other lease, because it did not sign for those before. */

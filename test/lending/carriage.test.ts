@@ -99,6 +99,20 @@ test('a sink without room holds the gate and the source back, also when nothing 
   assert.equal(seen.wanted, 10);
 });
 
+test('half a byte does not pass, nor hold anything up for ever', () => {
+  const { carriage, account, seen, open, bytes } = setUp(1e9);
+  let room = 0.5;
+  account.room = () => room;
+  carriage.push(Buffer.from('abc'));
+  open(3);
+  assert.equal(bytes().length, 0);
+  room = 2.5;
+  carriage.drained();
+  open(3);
+  assert.equal(bytes().toString(), 'ab');
+  assert.equal(seen.carried, 2);
+});
+
 test('the end comes behind the last byte; after it nothing is taken', () => {
   const { carriage, seen, open, bytes } = setUp(1e9);
   carriage.push(Buffer.from('abc'));

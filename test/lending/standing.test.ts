@@ -36,6 +36,17 @@ test('who signs may have more open over all its leases, up to a bound', () => {
   assert.equal(standing.room(0), STEPS_MAX * RECEIPT_STEP);
 });
 
+test('what may be carried is whole bytes, however odd what is signed, lost and forgiven', () => {
+  const standing = new Standing(RECEIPT_STEP);
+  standing.carried(RECEIPT_STEP - 1);
+  standing.sign(3, 3, 0, 0);
+  for (let i = 0; i < 100; i += 1) {
+    assert.equal(standing.room(i * 7) % 1, 0);
+    standing.carried(1);
+    standing.lose(1, i * 7);
+  }
+});
+
 test('what a broken connection lost is forgiven to who signs for much', () => {
   const standing = new Standing(RECEIPT_STEP);
   let lost = 0;
