@@ -105,6 +105,21 @@ describe('a large response', () => {
     await quiet(origin, home);
   });
 
+  it('is the server’s where nobody else brought any of it, whatever digest the server gives for it', async () => {
+    class Checked extends BorrowedLine {
+      isChecked(): boolean {
+        return true;
+      }
+    }
+    await using origin = await startTestOrigin({ faults: [STEADY, { kind: 'digest-wrong' }] });
+    await using home = await openPooling({ neighbours: [new Checked('n1', 0)], ownDown: SIZE / 60 });
+    expectWhole(await home.get(origin.url(PATH)));
+    assert.equal(home.verdict()?.pool, true);
+    home.neighbours[0]?.setOffer(20e6);
+    expectBroken(await home.get(origin.url(PATH)));
+    await quiet(origin, home);
+  });
+
   for (const scheme of ['fixed', 'proportional', 'round-robin'] as const) {
     it(`is pooled by the scheme ${scheme}`, async () => {
       await using origin = await startTestOrigin({ faults: [STEADY] });

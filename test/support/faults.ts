@@ -48,6 +48,8 @@ export type FaultKind =
   /** Only Last-Modified, long settled. */
   | { readonly kind: 'etag-missing' }
   | { readonly kind: 'validators-missing' }
+  /** A Repr-Digest (RFC 9530) of another file. */
+  | { readonly kind: 'digest-wrong' }
   /** Content-Encoding: gzip, of what was asked for. */
   | { readonly kind: 'gzip' }
   /** No Content-Length, chunked. */
@@ -145,6 +147,8 @@ function bend(answer: Answer, fault: Fault, asked: Asked, version: number): Answ
       return replaced(answer, 'ETag', `"by-connection-${asked.connection}"`);
     case 'etag-by-server':
       return replaced(answer, 'ETag', `"by-server-${fault.server}"`);
+    case 'digest-wrong':
+      return replaced(answer, 'Repr-Digest', `sha-256=:${Buffer.alloc(32).toString('base64')}:`);
     case 'etag-weak':
       return size === undefined ? answer : replaced(answer, 'ETag', `W/${etagOf(size, version)}`);
     case 'etag-missing':
