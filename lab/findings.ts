@@ -99,6 +99,12 @@ export function isKnownMissed(scenario: string, figure: string): boolean {
   return finding !== undefined && !NEAR.has(finding);
 }
 
+/** True for a bar that is known to be missed by little. */
+export function isNearlyHeld(scenario: string, figure: string): boolean {
+  const finding = findingOf(scenario, figure);
+  return finding !== undefined && NEAR.has(finding);
+}
+
 /** What is known of why this scenario misses this bar. */
 export const findingOf = (scenario: string, figure: string): string | undefined =>
   FINDINGS[`${scenario} ${figure}`] ?? FINDINGS[figure];

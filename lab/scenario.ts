@@ -63,8 +63,8 @@ export const FIGURES = [
 ] as const;
 export type FigureName = (typeof FIGURES)[number];
 
-/** `rounds: 'every'`: the worst round is held to it; else what is typical of all. */
-const rounds = z.literal('every').optional();
+/** `every`: the worst round is held to it. `typical`: the middle one, however few there are. Default: the middle one, and of a few rounds one at least. */
+const rounds = z.enum(['every', 'typical']).optional();
 const Bar = z.union([
   z.strictObject({ figure: z.enum(FIGURES), atLeast: z.number(), rounds }),
   z.strictObject({ figure: z.enum(FIGURES), atMost: z.number(), rounds }),

@@ -27,6 +27,13 @@ test('where it is noisy, a median that misses by little is held if one round hel
   assert.equal(judge(ceiling, [7, 8.3, 9], 'noisy').held, true);
 });
 
+test('but not where the bar is for typical rounds: then by the median alone, with what noise may do', () => {
+  const typical = { ...floor, rounds: 'typical' } as const;
+  assert.equal(judge(typical, [0.965, 0.968, 0.969], 'noisy').held, true);
+  assert.equal(judge(typical, [0.9, 0.92, 0.969], 'noisy').held, false);
+  assert.equal(judge(typical, [0.965, 0.968, 0.969], 'typical').held, false);
+});
+
 test('and missed when no round held, however near', () => {
   assert.equal(judge(floor, [0.965, 0.968, 0.969], 'noisy').held, false);
   assert.equal(judge(ceiling, [8.1, 8.1, 8.1], 'noisy').held, false);
