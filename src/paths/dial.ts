@@ -98,10 +98,11 @@ function announced(
   permitted: readonly LookupAddress[],
   port: number,
 ): LinepoolError | undefined {
+  if (attempts === undefined) return undefined;
   const addresses = permitted.slice(0, ADDRESSES_TRIED).map(({ address }) => address);
   try {
-    attempts?.expected(addresses, port);
-    attempts?.begun(addresses[0] ?? '', port);
+    attempts.expected(addresses, port);
+    attempts.begun(addresses[0] ?? '', port);
     return undefined;
   } catch (error) {
     return asLinepoolError(error);

@@ -85,7 +85,7 @@ export function pooling(options: PoolingOptions, rooms: PoolingRooms): Pooling {
   const consider: Consider = (head) => {
     const { health } = rooms;
     const { origin: server } = head.target;
-    const carrying = rooms.neighbours.neighbours().filter((path) => isCarrying(path, head));
+    const carrying = carryingFor(head, rooms.neighbours);
     const offering = carrying.filter(isOffering);
     const isUsable = ({ id }: Path): boolean => health.leftOutFor(id, server) === undefined;
     const result = verdict({
@@ -119,8 +119,14 @@ export function pooling(options: PoolingOptions, rooms: PoolingRooms): Pooling {
   return { consider, refuted };
 }
 
-const isCarrying = (path: Path, { target, requestHeaders }: ResponseHead): boolean =>
-  path.carries(target.origin, { credentials: hasCredentials(requestHeaders) });
+/** The neighbours that could carry it, should they offer something. */
+function carryingFor(
+  { target, requestHeaders }: ResponseHead,
+  neighbours: PoolingRooms['neighbours'],
+): readonly Path[] {
+  const request = { credentials: hasCredentials(requestHeaders) };
+  return neighbours.neighbours().filter((path) => path.carries(target.origin, request));
+}
 
 const isOffering = (path: Path): boolean => (path.offer()?.bytesPerSecond ?? 0) > 0;
 
@@ -162,12 +168,8 @@ function takeOver(
     passing: check.passing,
   });
   const place = rooms.seats.join(origin, () =>
-    neighbours
-      .neighbours()
-      .filter(
-        (path) =>
-          isOffering(path) && isCarrying(path, head) && health.leftOutFor(path.id, origin) === undefined,
-      )
+    carryingFor(head, neighbours)
+      .filter((path) => isOffering(path) && health.leftOutFor(path.id, origin) === undefined)
       .map(({ id }) => id),
   );
   const download = new Download(

@@ -10,7 +10,17 @@ import { openSource, readEntries } from '../../src/ledger/source.ts';
 import { verify } from '../../src/ledger/verify.ts';
 import { signRotation } from '../../src/neighbours/rotation.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { Dealings, fill, folder, household, ISSUED_AT, type Keys, leaseId, openLedger } from './written.ts';
+import {
+  Dealings,
+  fill,
+  folder,
+  household,
+  ISSUED_AT,
+  type Keys,
+  leaseId,
+  type Opened,
+  openLedger,
+} from './written.ts';
 
 function heard(): { readonly events: Events; readonly damaged: string[] } {
   const events = new Events(() => ISSUED_AT);
@@ -58,6 +68,15 @@ async function causeOf(file: string): Promise<string> {
   return '';
 }
 
+/** At its next entry a new file is begun, once, which says why. */
+async function isSetAside({ ledger, us, file }: Opened, damaged: readonly string[]): Promise<void> {
+  const deal = new Dealings(us, household(), 'lender');
+  assert.ok(ledger.append(deal.lease({ id: leaseId(600) })));
+  ledger[Symbol.dispose]();
+  assert.equal(damaged.length, 1);
+  assert.equal(await causeOf(file), 'damaged');
+}
+
 test('a chain whose hashes were all made anew is set aside, whoever signed its head', async () => {
   const thief = household();
   for (const head of [
@@ -79,13 +98,8 @@ test('a chain whose hashes were all made anew is set aside, whoever signed its h
     sql(opened.file, EDIT);
     relink(opened.file, 4, head(opened.us, old));
     const { events, damaged } = heard();
-    const again = openLedger(dir.path, { events }, opened.us);
-    const deal = new Dealings(opened.us, household(), 'lender');
-    assert.ok(again.ledger.append(deal.lease({ id: leaseId(500) })));
-    again.ledger[Symbol.dispose]();
-    assert.equal(damaged.length, 1);
+    await isSetAside(openLedger(dir.path, { events }, opened.us), damaged);
     assert.match(damaged[0] ?? '', /head/i);
-    assert.equal(await causeOf(opened.file), 'damaged');
   }
 });
 
@@ -102,12 +116,7 @@ test('a chain that names our household with another key is set aside', async () 
   database.close();
   relink(opened.file, 1, signedBy(opened.us.id, thief));
   const { events, damaged } = heard();
-  const again = openLedger(dir.path, { events }, opened.us);
-  const deal = new Dealings(opened.us, household(), 'lender');
-  assert.ok(again.ledger.append(deal.lease({ id: leaseId(500) })));
-  again.ledger[Symbol.dispose]();
-  assert.equal(damaged.length, 1);
-  assert.equal(await causeOf(opened.file), 'damaged');
+  await isSetAside(openLedger(dir.path, { events }, opened.us), damaged);
 });
 
 test('a head of a key that was changed since holds, and one of that key after the change does not', async () => {
@@ -128,11 +137,7 @@ test('a head of a key that was changed since holds, and one of that key after th
   }
   sql(opened.file, EDIT);
   relink(opened.file, 4, signedBy(next.id, opened.us));
-  const last = openLedger(dir.path, { events, household: now });
-  assert.ok(last.ledger.append(deal.lease({ id: leaseId(600) })));
-  last.ledger[Symbol.dispose]();
-  assert.equal(damaged.length, 1);
-  assert.equal(await causeOf(opened.file), 'damaged');
+  await isSetAside(openLedger(dir.path, { events, household: now }, next), damaged);
 });
 
 test('a file that is edited under a running daemon is set aside at its next entry', async () => {

@@ -7,7 +7,17 @@ import { LEAST_KEPT_MS } from '../../src/ledger/retention.ts';
 import { openSource, readEntries } from '../../src/ledger/source.ts';
 import { verify } from '../../src/ledger/verify.ts';
 import { chained, entriesOf, exported, relinked, verdictOn } from './forged.ts';
-import { DAY_MS, Dealings, fill, fillAndPrune, folder, household, leaseId, openLedger } from './written.ts';
+import {
+  DAY_MS,
+  Dealings,
+  fill,
+  fillAndPrune,
+  folder,
+  household,
+  type Keys,
+  leaseId,
+  openLedger,
+} from './written.ts';
 
 const DAY = DAY_MS;
 const KEEP = 60 * DAY;
@@ -149,6 +159,25 @@ test('a removal that was recorded without a hash of what it left still holds', a
   assert.equal((await verdictOn(before)).fault, undefined);
 });
 
+/** One entry, behind the ledger's back. */
+function alter(file: string, text: string): void {
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+  const database = new DatabaseSync(file);
+  const altered = database.prepare(text).run();
+  database.close();
+  assert.equal(altered.changes, 1);
+}
+
+/** What verify names once retention has looked, which must have removed nothing. */
+async function faultOncePruned(path: string, us: Keys) {
+  const again = openLedger(path, {}, us);
+  again.clock.advance(200 * DAY);
+  fill(again, 1);
+  assert.equal(again.ledger.prune(KEEP), 0);
+  again.ledger[Symbol.dispose]();
+  return (await verdict(again.file)).fault;
+}
+
 test('what was altered after a removal is left for verify to name, and not hidden by the next removal', async () => {
   using dir = folder();
   const opened = openLedger(dir.path);
@@ -157,19 +186,8 @@ test('what was altered after a removal is left for verify to name, and not hidde
   // More than the ledger looks at when it is opened.
   fill(opened, 4, neighbours);
   opened.ledger[Symbol.dispose]();
-  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
-  const database = new DatabaseSync(opened.file);
-  const altered = database
-    .prepare("UPDATE entries SET hash = zeroblob(32) WHERE body LIKE '%192.0.2.91%'")
-    .run();
-  database.close();
-  assert.equal(altered.changes, 1);
-  const again = openLedger(dir.path, {}, opened.us);
-  again.clock.advance(200 * DAY);
-  fill(again, 1);
-  assert.equal(again.ledger.prune(KEEP), 0);
-  again.ledger[Symbol.dispose]();
-  assert.ok((await verdict(opened.file)).fault);
+  alter(opened.file, "UPDATE entries SET hash = zeroblob(32) WHERE body LIKE '%192.0.2.91%'");
+  assert.ok(await faultOncePruned(dir.path, opened.us));
 });
 
 test('what was altered before any removal is left for verify to name', async () => {
@@ -180,18 +198,9 @@ test('what was altered before any removal is left for verify to name', async () 
   opened.clock.advance(1_000);
   fill(opened, 4);
   opened.ledger[Symbol.dispose]();
-  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
-  const database = new DatabaseSync(opened.file);
   // Its hash stays as it was: what follows it would not tell.
-  const altered = database.prepare('UPDATE entries SET at = at + 1 WHERE seq = 4').run();
-  database.close();
-  assert.equal(altered.changes, 1);
-  const again = openLedger(dir.path, {}, opened.us);
-  again.clock.advance(200 * DAY);
-  fill(again, 1);
-  assert.equal(again.ledger.prune(KEEP), 0);
-  again.ledger[Symbol.dispose]();
-  assert.equal((await verdict(opened.file)).fault?.seq, 4);
+  alter(opened.file, 'UPDATE entries SET at = at + 1 WHERE seq = 4');
+  assert.equal((await faultOncePruned(dir.path, opened.us))?.seq, 4);
 });
 
 test('it happens by itself once an hour, and never sooner', async () => {

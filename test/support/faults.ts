@@ -19,7 +19,7 @@ import {
   sayAnswer,
   spanAsked,
 } from '../../src/demo/answer.ts';
-import { patternAt } from '../../src/demo/pattern.ts';
+import { patternBytes } from './pattern-bytes.ts';
 
 export type FaultKind =
   /** Ranges work, but nothing says so. */
@@ -157,7 +157,7 @@ function bend(answer: Answer, fault: Fault, asked: Asked, version: number): Answ
       return replaced(replaced(answer, 'ETag', undefined), 'Last-Modified', undefined);
     case 'gzip': {
       if (part === undefined) return answer;
-      const coded = gzipSync(bytesOf(part));
+      const coded = gzipSync(patternBytes(part));
       return withBody(replaced(answer, 'Content-Encoding', 'gzip'), [coded]);
     }
     case 'chunked':
@@ -214,16 +214,6 @@ function multipart(answer: Answer, part: Span, range: { wanted: Span; size: Byte
   const body = [Buffer.from(open), part, Buffer.from(`\r\n--${boundary}--\r\n`)];
   const bare = replaced(answer, 'Content-Range', undefined);
   return withBody(replaced(bare, 'Content-Type', `multipart/byteranges; boundary=${boundary}`), body);
-}
-
-function bytesOf(part: Span): Buffer {
-  const pieces: Buffer[] = [];
-  for (let at = part.start; at < part.end; ) {
-    const piece = patternAt(at, part.end - at);
-    pieces.push(piece);
-    at += piece.length;
-  }
-  return Buffer.concat(pieces);
 }
 
 function headOf(answer: Answer, version: string): Buffer {

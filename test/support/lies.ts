@@ -6,7 +6,8 @@ import { fieldValue } from '../../src/core/http.ts';
 import { type Span, span } from '../../src/core/span.ts';
 import type { Bytes } from '../../src/core/units.ts';
 import { type Answer, type Asked, etagOf } from '../../src/demo/answer.ts';
-import { patternAt, patternSha256 } from '../../src/demo/pattern.ts';
+import { patternSha256 } from '../../src/demo/pattern.ts';
+import { patternBytes } from './pattern-bytes.ts';
 
 /** What the liar does to what it brings: a byte of one part, one part, all parts, their length, or their heads. */
 export const LIES = ['byte', 'span', 'all', 'length', 'headers'] as const;
@@ -53,14 +54,14 @@ function lied(answer: Answer, part: Span, { lie, random }: Order): Answer {
     case 'none':
       return answer;
     case 'byte': {
-      const body = copyOf(part);
+      const body = patternBytes(part);
       const at = random(length);
       body[at] = (body[at] ?? 0) ^ (1 + random(255));
       return { ...answer, body: [body] };
     }
     case 'span':
     case 'all': {
-      const body = copyOf(part);
+      const body = patternBytes(part);
       const mask = 1 + random(255);
       for (let i = 0; i < body.length; i += 1) body[i] = (body[i] ?? 0) ^ mask;
       return { ...answer, body: [body] };
@@ -90,17 +91,6 @@ function lied(answer: Answer, part: Span, { lie, random }: Order): Answer {
       return { ...answer, body: moved };
     }
   }
-}
-
-/** The bytes of the file in that part. */
-export function copyOf(part: Span): Buffer {
-  const pieces: Buffer[] = [];
-  for (let at = part.start; at < part.end; ) {
-    const piece = patternAt(at, part.end - at);
-    pieces.push(piece);
-    at += piece.length;
-  }
-  return Buffer.concat(pieces);
 }
 
 /** From where on a single lie may come: now in the handshake, now in the middle of the file. */

@@ -29,8 +29,9 @@ import { type Daemon, openDaemon } from '../../src/daemon.ts';
 import { type Answer, type Asked, answerFile } from '../../src/demo/answer.ts';
 import { startOrigin } from '../../src/demo/origin.ts';
 import { isPattern } from '../../src/demo/pattern.ts';
-import { altered, copyOf, LIES, type Lie, type Order, seeded, tampered, withDigest } from './lies.ts';
+import { altered, LIES, type Lie, type Order, seeded, tampered, withDigest } from './lies.ts';
 import { testAuthority } from './origin.ts';
+import { patternBytes } from './pattern-bytes.ts';
 import { until } from './until.ts';
 
 /** https by `get`; http through the proxy, with a digest of the whole, or with nothing but samples; the same by `get`. */
@@ -284,7 +285,7 @@ interface Got {
 
 const wrongIn = (chunk: Buffer, at: Bytes): Bytes => {
   if (isPattern(chunk, at)) return 0;
-  const right = copyOf(span(at, at + chunk.length));
+  const right = patternBytes(span(at, at + chunk.length));
   let wrong = 0;
   for (let i = 0; i < chunk.length; i += 1) if (chunk[i] !== right[i]) wrong += 1;
   return wrong;
