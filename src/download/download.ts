@@ -74,10 +74,8 @@ export class Download {
       options,
       {
         proven: (path) => this.#tell({ kind: 'proven', path }),
-        data: (path, id, offset, chunk) => {
-          this.#guard?.came(path, id, chunk);
-          this.#receive(path, offset, chunk, id);
-        },
+        came: (path, id, chunk) => this.#guard?.came(path, id, chunk),
+        data: (path, id, offset, chunk) => this.#receive(path, offset, chunk, id),
         over: (path, id, how) => this.#guard?.over(path, id, how),
         ended: (path, id) => this.#tell({ kind: 'ended', path, id }),
         failed: (path, id, some, error, waitMs) => this.#failed(path, id, some, error, waitMs),
@@ -276,6 +274,7 @@ export class Download {
   /** Only what is new goes on to the sink; the rest came over two paths. */
   #receive(path: PathId, offset: Bytes, chunk: Buffer, id: AskId = RUNNING): void {
     this.#heardAt = this.#clock.now();
+    if (id !== RUNNING && this.#guard?.counts(path, id) === false) return;
     for (const part of this.#received.take(path, offset, chunk.length)) {
       const backing = path === OWN ? 'sure' : (this.#guard?.writes(path, id, part) ?? 'trusted');
       this.options.sink.write(part.start, chunk.subarray(part.start - offset, part.end - offset), backing);
@@ -363,8 +362,8 @@ export class Download {
         const path = this.#pathById(command.path);
         if (path === undefined) this.#queue.push({ kind: 'left', path: command.path });
         else {
-          this.#guard?.asked(path, command.id, command.span);
-          this.#lanes.ask(path, command.id, command.span, this.#received.missing);
+          const lap = this.#guard?.asked(path, command.id, command.span);
+          this.#lanes.ask(path, command.id, command.span, this.#received.missing, lap);
         }
         return;
       }

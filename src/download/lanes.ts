@@ -5,7 +5,7 @@
 import type { Clock } from '../core/clock.ts';
 import { LinepoolError } from '../core/errors.ts';
 import type { RawHeaders, Validator } from '../core/http.ts';
-import type { Span } from '../core/span.ts';
+import { type Span, span } from '../core/span.ts';
 import type { Target } from '../core/target.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import { type Lane, OWN, type Path, type PathId } from '../paths/path.ts';
@@ -36,6 +36,9 @@ export const STOPPED: SpanOver = { kind: 'stopped' };
 
 export interface LaneListener {
   proven(path: PathId): void;
+  /** More came of what it was asked for, in order, the lap first. */
+  came(path: PathId, id: AskId, chunk: Buffer): void;
+  /** … of the span itself. */
   data(path: PathId, id: AskId, offset: Bytes, chunk: Buffer): void;
   /** Nothing more comes of it. What is over already may be told of again. */
   over(path: PathId, id: AskId, how: SpanOver): void;
@@ -77,8 +80,8 @@ export class Lanes {
     return this.#paused.size > 0;
   }
 
-  /** Queues a request on the path's lane, opening one when there is none. */
-  ask(path: Path, id: AskId, span: Span, bytesWanted: Bytes): void {
+  /** Queues a request on the path's lane, opening one when there is none. `lap` bytes before the span come with it. */
+  ask(path: Path, id: AskId, { start, end }: Span, bytesWanted: Bytes, lap: Bytes = 0): void {
     const { target, total, validator, ownHeaders, neighbourHeaders } = this.#wanted;
     const open = this.#open.get(path.id) ?? this.#openLane(path, bytesWanted);
     const { lane, fetches } = open;
@@ -90,12 +93,16 @@ export class Lanes {
       this.#listener.over(path.id, id, how);
     };
     const fetch: RangeFetch = new RangeFetch(
-      { path: target.path, headers, span, total, validator, signed },
+      { path: target.path, headers, span: span(start - lap, end), total, validator, signed },
       {
         proven: () => this.#listener.proven(path.id),
         data: (offset, chunk) => {
           open.brought = true;
-          this.#listener.data(path.id, id, offset, chunk);
+          this.#listener.came(path.id, id, chunk);
+          const lapped = Math.max(0, start - offset);
+          if (lapped < chunk.length) {
+            this.#listener.data(path.id, id, offset + lapped, lapped === 0 ? chunk : chunk.subarray(lapped));
+          }
           // At its end it is not held back: that would hold those behind it on the lane, for good.
           if (fetch.isOver || fetch.at >= fetch.end || this.#accepts(fetch.at)) return;
           this.#paused.add(fetch);

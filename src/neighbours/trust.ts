@@ -23,7 +23,7 @@ export const Caught = z.strictObject({
   end: z.int().min(1),
   total: z.int().min(1),
   /** How it was found: a part fetched again over our own line, or the digest of the whole and then such a part. */
-  by: z.enum(['sample', 'digest']),
+  by: z.enum(['sample', 'border', 'digest']),
   /** SHA-256 of what it brought and of what our own line brought for the same bytes, as base64url. */
   brought: Hash,
   ours: Hash,

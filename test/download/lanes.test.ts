@@ -30,6 +30,7 @@ function watch(origin: TestOrigin, accepts: (offset: number) => boolean = () => 
     },
     {
       proven: () => undefined,
+      came: () => undefined,
       data: () => undefined,
       over: () => undefined,
       ended: (_path, id) => told.push(`ended ${id}`),
@@ -139,6 +140,7 @@ describe('the lanes of a download', () => {
       },
       {
         proven: () => undefined,
+        came: () => undefined,
         data: () => undefined,
         over: () => undefined,
         ended: (_path, id) => ended.push(id),

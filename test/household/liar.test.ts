@@ -38,6 +38,18 @@ describe('a neighbour that lies', () => {
     assert.ok(caught >= EACH * 2, 'those that altered bytes were found');
   });
 
+  it('is found at the borders of its spans, where no sample was', async () => {
+    await using liar = await openLiar({ tries: 2 });
+    // So large that own spans and the liar's lie between each other.
+    const size = 24_000_000;
+    const honest = await liar.try('sampled', 'none', 1, size);
+    assert.deepEqual([honest.complete, honest.caught], [true, false]);
+    assert.ok(honest.broughtBytes > 0, 'the borders of what is right were compared');
+    const tried = await liar.try('sampled', 'ends', 1, size);
+    assert.equal(tried.caught, true, JSON.stringify(tried));
+    assert.ok(!tried.complete || tried.wrongBytes === 0, JSON.stringify(tried));
+  });
+
   it('makes no client go on with a file of which it has altered bytes', needs('wget', 'curl'), async () => {
     await using liar = await openLiar({ tries: 6 });
     const folder = await mkdtemp(join(tmpdir(), 'linepool-resume-'));

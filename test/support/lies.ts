@@ -11,7 +11,8 @@ import { patternBytes } from './pattern-bytes.ts';
 
 /** What the liar does to what it brings: a byte of one part, one part, all parts, their length, or their heads. */
 export const LIES = ['byte', 'span', 'all', 'length', 'headers'] as const;
-export type Lie = (typeof LIES)[number];
+/** … or the last byte of each part. */
+export type Lie = (typeof LIES)[number] | 'ends';
 
 /** What the liar is to do to the host that is tried now. */
 export interface Order {
@@ -41,7 +42,8 @@ export function altered(answer: Answer, order: Order | undefined): Answer {
     return answer;
   const nth = order.asked;
   order.asked += 1;
-  if (order.lie === 'none' || (order.lie !== 'all' && nth !== order.nth)) return answer;
+  if (order.lie === 'none' || (order.lie !== 'all' && order.lie !== 'ends' && nth !== order.nth))
+    return answer;
   order.lies += 1;
   return lied(answer, part, order);
 }
@@ -57,6 +59,12 @@ function lied(answer: Answer, part: Span, { lie, random }: Order): Answer {
       const body = patternBytes(part);
       const at = random(length);
       body[at] = (body[at] ?? 0) ^ (1 + random(255));
+      return { ...answer, body: [body] };
+    }
+    case 'ends': {
+      const body = patternBytes(part);
+      const last = length - 1;
+      body[last] = (body[last] ?? 0) ^ (1 + random(255));
       return { ...answer, body: [body] };
     }
     case 'span':
@@ -98,7 +106,9 @@ const FIRST_LIE_WITHIN = 200_000;
 
 /** What becomes of TLS that passes: `passed` bytes of that connection, with this chunk. */
 export function tampered(chunk: Buffer, passed: Bytes, order: Order): Buffer {
-  const { lie, random } = order;
+  const { random } = order;
+  // Where parts end can't be seen there.
+  const lie = order.lie === 'ends' ? 'byte' : order.lie;
   const isTime = order.lies === 0 && passed > random(FIRST_LIE_WITHIN);
   if (lie === 'none' || chunk.length === 0 || (lie !== 'all' && !isTime)) return chunk;
   if (lie === 'all' && passed < 8_000) return chunk;

@@ -11,7 +11,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { asLinepoolError, LinepoolError } from '../../core/errors.ts';
 import type { Validator } from '../../core/http.ts';
-import { lengthOf, type Span } from '../../core/span.ts';
+import { covers, lengthOf, type Span } from '../../core/span.ts';
 import { type Bytes, MIB, type Milliseconds } from '../../core/units.ts';
 import { type SpanStatement, validatorHash } from '../../lending/span-statement.ts';
 import type { Caught } from '../../neighbours/trust.ts';
@@ -106,6 +106,11 @@ export class Checks implements Disposable {
     this.#listener = listener;
   }
 
+  /** What comes of it is checked: it was asked for, and is not judged by what came before. */
+  isWatching(path: PathId, id: AskId): boolean {
+    return this.#watches.get(keyOf(path, id))?.state === 'coming';
+  }
+
   /** Nothing is open. */
   get isSettled(): boolean {
     return this.#watches.size === 0 && this.#proving === 0;
@@ -194,6 +199,17 @@ export class Checks implements Disposable {
       });
     };
     next();
+  }
+
+  /** It brought something else there than another path did: our own line says whether it was wrong. */
+  suspect(path: PathId, place: Span, brought: string): void {
+    if (this.#caught.has(path)) return;
+    this.#fetchAgain(place, (ours) => {
+      if (ours === brought) return;
+      this.#tell(path, this.#proof('border', place, brought, ours, undefined));
+      const kept = this.#kept.find((one) => one.path === path && covers([one.span], place));
+      if (kept?.signed !== undefined) this.#prove(kept, kept.signed);
+    });
   }
 
   /** Samples are not wanted any more; what is being proved goes on. */
@@ -294,16 +310,17 @@ export class Checks implements Disposable {
     } else {
       const [sample, { ours = '' }] = wrong;
       this.#tell(span.path, this.#proof('sample', sample.span, sample.brought ?? '', ours, undefined));
-      if (signed !== undefined) this.#prove(span, signed);
+      if (signed !== undefined)
+        this.#prove({ path: span.path, span: span.came, brought: span.brought }, signed);
     }
     this.#settle();
   }
 
   /** The whole span again, since its signature is under the hash of the whole. */
-  #prove({ path, came, brought }: WatchedSpan, signed: string): void {
-    if (lengthOf(came) > PROVED_BYTES_MAX) return;
-    this.#fetchAgain(came, (ours) => {
-      if (ours !== brought) this.#listener.caught(path, this.#proof('sample', came, brought, ours, signed));
+  #prove({ path, span, brought }: Omit<Kept, 'signed'>, signed: string): void {
+    if (lengthOf(span) > PROVED_BYTES_MAX) return;
+    this.#fetchAgain(span, (ours) => {
+      if (ours !== brought) this.#listener.caught(path, this.#proof('sample', span, brought, ours, signed));
     });
   }
 

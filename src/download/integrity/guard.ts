@@ -6,7 +6,7 @@
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorCode, LinepoolError } from '../../core/errors.ts';
-import { EMPTY, type Span, type SpanSet, union } from '../../core/span.ts';
+import { EMPTY, type Span, type SpanSet, span, union } from '../../core/span.ts';
 import { formatOrigin } from '../../core/target.ts';
 import { type Bytes, MIB, type Milliseconds } from '../../core/units.ts';
 import type { Caught } from '../../neighbours/trust.ts';
@@ -15,6 +15,7 @@ import type { DownloadOptions, Ended, Integrity } from '../contract.ts';
 import type { SpanOver } from '../lanes.ts';
 import type { AskId } from '../plan-state.ts';
 import type { Backing } from '../sink.ts';
+import { Borders } from './borders.ts';
 import { Checks } from './checks.ts';
 import { OwnProbe } from './own-probe.ts';
 
@@ -48,6 +49,7 @@ export class Guard {
   readonly #clock: Clock;
   readonly #host: GuardHost;
   readonly #checks: Checks;
+  readonly #borders = new Borders((path, place, brought) => this.#checks.suspect(path, place, brought));
   readonly #brought = new Map<PathId, Brought>();
   /** What went to the sink of each ask that is not judged. */
   readonly #unjudged = new Map<PathId, Map<AskId, SpanSet>>();
@@ -87,18 +89,31 @@ export class Guard {
     return this.#checks.isSettled;
   }
 
-  asked(path: Path, id: AskId, asked: Span): void {
-    if (path.isChecked?.(this.#options.target.origin) === true) this.#checks.asked(path.id, id, asked);
+  /** Gives how many bytes before the span are to be asked for with it: they are told to `came`, and are nothing to the sink. */
+  asked(path: Path, id: AskId, asked: Span): Bytes {
+    const { target, whole } = this.#options;
+    const checked = path.isChecked?.(target.origin) === true;
+    const lap =
+      this.#integrity.percent > 0 ? this.#borders.asked(path.id, id, asked, checked, whole.start) : 0;
+    if (checked) this.#checks.asked(path.id, id, span(asked.start - lap, asked.end));
     else this.#trusted.set(path.id, (this.#trusted.get(path.id) ?? new Set()).add(id));
+    return lap;
+  }
+
+  /** False of what comes after its check was closed: nothing of it counts any more. */
+  counts(path: PathId, id: AskId): boolean {
+    return this.#trusted.get(path)?.has(id) === true || this.#checks.isWatching(path, id);
   }
 
   came(path: PathId, id: AskId, chunk: Buffer): void {
     this.#checks.came(path, id, chunk);
+    this.#borders.came(path, id, chunk);
   }
 
   over(path: PathId, id: AskId, how: SpanOver): void {
     this.#trusted.get(path)?.delete(id);
     this.#checks.over(path, id, how);
+    this.#borders.over(path, id);
   }
 
   /** The neighbour brought this part for that ask, and it goes to the sink now. Says what stands behind it. */

@@ -55,6 +55,16 @@ describe('what stands behind bytes', () => {
     assert.deepEqual(vouched, [[span(0, 40)], [span(40, 90)]]);
   });
 
+  it('is nothing to count on once its check was closed', () => {
+    const { guard } = guarded('http://files.example/a');
+    guard.asked(checked, 1, span(0, 100));
+    guard.asked(neighbour('n', 'trusted'), 2, span(100, 200));
+    assert.equal(bring(guard, checked, 1, span(0, 40)), 'unchecked');
+    assert.deepEqual([guard.counts('n', 1), guard.counts('n', 2)], [true, true]);
+    guard.close();
+    assert.deepEqual([guard.counts('n', 1), guard.counts('n', 2)], [false, true]);
+  });
+
   it('is trust where it was trusted when it was asked', () => {
     const { guard, vouched } = guarded('http://files.example/a');
     guard.asked(neighbour('n', 'trusted'), 1, span(0, 100));
