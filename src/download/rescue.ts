@@ -5,7 +5,7 @@
  */
 
 import { span, union } from '../core/span.ts';
-import type { Milliseconds } from '../core/units.ts';
+import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import { ask as askFor, bench, spared, withoutAsk } from './plan-asks.ts';
 import {
   type Ask,
@@ -34,6 +34,8 @@ const PAUSE_MS: Milliseconds = 60;
 const ROUND_TRIPS = 3;
 /** What a reset connection costs, in round trips at the full rate. */
 const RESET_ROUND_TRIPS = 1.5;
+/** From this on a way is long. */
+const LONG_WAY_MS: Milliseconds = 150;
 /** A span is taken over when another path would bring it this many times sooner … */
 const TIMES_SOONER = 2;
 /** … and by at least this much. */
@@ -113,9 +115,7 @@ function takeOver(state: PlanState, now: Milliseconds, commands: PlanCommand[]):
   const { path, ask } = head;
   const bytes = path.asks.slice(0, path.asks.indexOf(ask) + 1).reduce((sum, one) => sum + remaining(one), 0);
   const first = path.asks[0] ?? ask;
-  const leftMs =
-    waitMs(state, path, first) +
-    (bytes * 1000) / Math.min(rateOf(path), recentRate(path.flow, now, path.latencyMs));
+  const leftMs = waitMs(state, path, first) + (bytes * 1000) / rateNow(path, now);
   const inMs = (other: PathState): Milliseconds =>
     freeMs(state, other) + (remaining(ask) * 1000) / rateOf(other);
   const soonest = readyPaths(state)
@@ -129,12 +129,29 @@ function takeOver(state: PlanState, now: Milliseconds, commands: PlanCommand[]):
   const inTime = path.proven ? inMs(soonest) * TIMES_SOONER + WORTH_MS : inMs(soonest);
   if (leftMs < inTime) return state;
   // To stop it costs the connection, which has to be made and to open up again: often more than what it still has to bring.
-  if (!path.proven || remaining(ask) <= rateOf(path) * ((RESET_ROUND_TRIPS * path.latencyMs) / 1000))
+  if (!path.proven || remaining(ask) <= resetBytes(path))
     return askFor(spared(state, path, ask), soonest, rest, now, commands);
   commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
-  const freed = withPath({ ...state, holes: union(state.holes, rest) }, withoutAsk(path, ask));
+  const goes = ask.at > ask.start || path.asks.length === 1;
+  const left = { ...withoutAsk(path, ask), opened: goes ? 0 : path.opened };
+  const freed = withPath({ ...state, holes: union(state.holes, rest) }, left);
   return askFor(freed, soonest, rest, now, commands);
 }
+
+/** What it is taken to bring from now on: of a short way what it brings at this moment, since that says more than what it did. */
+const rateNow = (path: PathState, now: Milliseconds): BytesPerSecond =>
+  isLong(path) ? rateOf(path) : Math.min(rateOf(path), recentRate(path.flow, now, path.latencyMs));
+
+/** What a path would bring while a reset connection is made and opens up again. */
+const resetBytes = (path: PathState): Bytes =>
+  (isLong(path) ? Math.max(rateOf(path), path.flow.guess) : rateOf(path)) *
+  ((RESET_ROUND_TRIPS * path.latencyMs) / 1000);
+
+/**
+ * On a long way a pause of a round trip or two is usual (BBR looks for the shortest one every ten seconds), and to make its connection anew
+ * takes seconds: it is not given up for that.
+ */
+const isLong = (path: PathState): boolean => path.latencyMs > LONG_WAY_MS;
 
 /** What the client waits for now, wherever its path has it in its queue. */
 function headAsk(state: PlanState): { path: PathState; ask: Ask } | undefined {

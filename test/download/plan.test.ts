@@ -200,6 +200,29 @@ describe('pooling is never slower than the own line alone', () => {
   }
 });
 
+describe('a long way', () => {
+  it('that pauses for a round trip or two keeps its connection, which takes seconds to open up', () => {
+    // As BBR does every ten seconds, to see how short the way is.
+    const paused = (at: number): boolean => at > 5_000 && at % 10_000 < 1_600;
+    const outcome = simulate({
+      size: 100_000_000,
+      window: 8_388_608,
+      realConnections: true,
+      responseFirst: true,
+      paths: [
+        { id: 'own', rate: () => 2_300_000, latencyMs: 22, guess: 2_400_000 },
+        { id: 'far', rate: (at) => (paused(at) ? 20_000 : 1_700_000), latencyMs: 530, guess: 2_475_000 },
+      ],
+    });
+    assert.equal(outcome.complete, true);
+    assert.equal(outcome.stops, 0);
+    assert.ok(outcome.twice < 0.015 * 100_000_000, `${outcome.twice} bytes came twice`);
+    assert.ok(outcome.longestWaitMs < 200, `the client waited ${outcome.longestWaitMs} ms`);
+    // With its connection lost at each pause it was 30,153 ms.
+    assert.ok(outcome.ms < 28_800, `it took ${outcome.ms} ms`);
+  });
+});
+
 describe('the end', () => {
   const [own, n1, n2] = lines('50@20 + 50@20 + 50@20') as [SimPath, SimPath, SimPath];
 
