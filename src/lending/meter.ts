@@ -168,7 +168,10 @@ export function meterStep(
     down: reading.lentRate,
     up: reading.lentRate > 0 ? reading.lentRate * (linkOnLine ? 1 : ACK_SHARE) + perSecond(lent.up) : 0,
   };
-  const direction = (which: keyof Directions<unknown>): { readonly own: Bytes; readonly ahead: Bytes } => {
+  const direction = (
+    which: keyof Directions<unknown>,
+    lent: Directions<Bytes>,
+  ): { readonly own: Bytes; readonly ahead: Bytes } => {
     const forgotten = (rates[which] * FORGET_PART * elapsed) / 1000;
     // Where nothing has come and nothing gone for long, nothing waits.
     const isQuiet = lent[which] === 0 && bytes[which] < QUIET_BYTES && elapsed >= QUIET_MS;
@@ -177,8 +180,11 @@ export function meterStep(
     const most = isKnown ? AHEAD_KNOWN_MAX : aheadMax(rates[which]);
     return ownOf(bytes[which], lent[which], { waiting, most, forwarded: forwarded?.[which] ?? 0 });
   };
-  const down = direction('down');
-  const up = direction('up');
+  const down = direction('down', lent);
+  const up = direction(
+    'up',
+    linkOnLine ? lent : { ...lent, up: lent.up + acknowledging(bytes.down - down.own) },
+  );
   const own = { down: Math.max(perSecond(down.own), perSecond(ownBytes)), up: perSecond(up.own) };
   const total = { down: perSecond(bytes.down), up: perSecond(bytes.up) };
   const measured: Measured = { kind: 'rates', from: 'counters', total, own };
@@ -210,11 +216,14 @@ export function capacityOf(
   return { down, up };
 }
 
-/** What was carried for borrowers, as the interface sees it: with headers, and with what acknowledges it the other way. */
+/** What was carried for borrowers, as the interface sees it: with headers, and down with what acknowledges what went up. */
 function onWire({ down, up }: Directions<Bytes>, linkOnLine: boolean): Directions<Bytes> {
   if (linkOnLine) return { down: (down + up) * WIRE_OVERHEAD, up: (down + up) * WIRE_OVERHEAD };
-  return { down: down * WIRE_OVERHEAD + up * ACK_SHARE, up: up * WIRE_OVERHEAD + down * ACK_SHARE };
+  return { down: down * WIRE_OVERHEAD + acknowledging(up), up: up * WIRE_OVERHEAD };
 }
+
+/** What goes the other way for that. It goes when that comes, not when it is passed on: a packet that was lost holds up those behind it. */
+const acknowledging = (bytes: Bytes): Bytes => bytes * ACK_SHARE;
 
 /** Nothing is forgiven when nothing may be lent. */
 const aheadMax = (rate: BytesPerSecond): Bytes => (rate > 0 ? AHEAD_MIN + (rate * AHEAD_MS) / 1000 : 0);

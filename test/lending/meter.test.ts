@@ -129,6 +129,22 @@ test('where clients have an interface of their own, what went to them is the hou
   assert.equal(line.own_(), 0);
 });
 
+test('what waits for a packet that was lost is acknowledged as it comes, and that is not the household’s', () => {
+  const line = new Line().withInside();
+  const comes = 250_000;
+  // For two seconds nothing is passed on: on a way of half a second that is a few round trips.
+  for (let i = 0; i < 20; i += 1) {
+    line.step(0, 0, { arrived: comes });
+    const { measured } = line.state;
+    assert.ok(measured.kind === 'rates');
+    assert.deepEqual(measured.own, { down: 0, up: 0 });
+  }
+  // What the household sends meanwhile is seen.
+  line.tx += 200_000n;
+  line.step(0, 0, { arrived: comes });
+  assert.ok(line.state.measured.kind === 'rates' && line.state.measured.own.up > 1_000_000);
+});
+
 test('what this machine itself takes of the line is seen when it is more than a kernel keeps', () => {
   const line = new Line().withInside();
   let bytes = 0;
