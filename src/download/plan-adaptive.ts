@@ -16,6 +16,7 @@ import {
   fairMs,
   freeMs,
   leastSpan,
+  mayGrow,
   openHoles,
   type PathState,
   type PlanState,
@@ -31,6 +32,10 @@ const SPANS_BEYOND_LATENCY = 3;
 const SHORTEST_SPAN_MS: Milliseconds = 12;
 /** A path is asked again when it has less than this left, in spans, beyond its latency. */
 const KEEP_QUEUED = 0.75;
+/** … and beyond so many times a long way's, whose connection may still grow … */
+const LONG_WAYS = 1.5;
+/** … while there is time for it to grow, in its ways. */
+const FAR_FROM_END = 8;
 /** Ways longer than this are not waited for at the end. */
 const LONGEST_END_MS: Milliseconds = 150;
 /** What all together bring in less time is not worth a request. */
@@ -64,8 +69,9 @@ function spanBytes(state: PlanState, path: PathState): Bytes {
  */
 function isHungry(state: PlanState, path: PathState): boolean {
   const busy = busyMs(state, path);
-  if (busy < path.latencyMs + KEEP_QUEUED * Math.min(spanMs(state, path), fairMs(state))) return true;
   const end = endMs(state);
+  const ways = mayGrow(path) && end > FAR_FROM_END * path.latencyMs ? LONG_WAYS : 1;
+  if (busy < ways * path.latencyMs + KEEP_QUEUED * Math.min(spanMs(state, path), fairMs(state))) return true;
   return end <= longestWayMs(state) && busy < end - LEAST_LEFT_MS;
 }
 

@@ -180,15 +180,22 @@ const OPENING = 2;
 /** So many times what fits on its way a path has to bring before what it brought says what it will. */
 const OPEN_AFTER = 2;
 
+/** In a second. */
+const tripsOf = ({ latencyMs }: PathState): number => 1000 / Math.max(1, latencyMs);
+
+/** True when what its connection brought says what it will. */
+const isOpen = (path: PathState): boolean => path.opened > (OPEN_AFTER * path.flow.guess) / tripsOf(path);
+
 /**
  * What the path brings, or will in a moment. A new connection brings in each round trip as much as in all before it (RFC 5681 section
  * 3.1), so on a long way what was measured says little at first: there it is what comes after what came last.
  */
-export function rateOf({ flow, latencyMs, opened }: PathState): BytesPerSecond {
-  const trips = 1000 / Math.max(1, latencyMs);
+export function rateOf(path: PathState): BytesPerSecond {
+  const { flow, latencyMs, opened } = path;
+  const trips = tripsOf(path);
   const most = OPENING * (opened + INITIAL_WINDOW) * trips;
   const measured = rate(flow);
-  if (opened > (OPEN_AFTER * flow.guess) / trips) return Math.min(most, measured);
+  if (isOpen(path)) return Math.min(most, measured);
   const next = OPENING * Math.max(lately(flow, latencyMs), INITIAL_WINDOW * trips);
   return Math.min(most, Math.max(measured, Math.min(flow.guess, next)));
 }
@@ -220,6 +227,18 @@ export const dueMs = (state: PlanState, path: PathState, ask: Ask): Milliseconds
 /** When the path could bring the first byte of something new, from now: behind all it was asked for. */
 export const freeMs = (state: PlanState, path: PathState): Milliseconds =>
   Math.max(doneMs(state, path), path.latencyMs);
+
+/** From this on a way is long. */
+const LONG_WAY_MS: Milliseconds = 150;
+
+/**
+ * On a long way a pause of a round trip or two is usual (BBR looks for the shortest one every ten seconds), and to make its connection anew
+ * takes seconds.
+ */
+export const isLong = ({ latencyMs }: PathState): boolean => latencyMs > LONG_WAY_MS;
+
+/** A connection grows only while it has more to bring than is on its way, and on a long way it grows for long. */
+export const mayGrow = (path: PathState): boolean => isLong(path) && isOpen(path);
 
 export const isReady = (path: PathState): boolean => path.standing.kind === 'ready';
 

@@ -10,6 +10,7 @@ import { ask as askFor, bench, spared, withoutAsk } from './plan-asks.ts';
 import {
   type Ask,
   freeMs,
+  isLong,
   lacking,
   type PathState,
   type PlanCommand,
@@ -34,8 +35,6 @@ const PAUSE_MS: Milliseconds = 60;
 const ROUND_TRIPS = 3;
 /** What a reset connection costs, in round trips at the full rate. */
 const RESET_ROUND_TRIPS = 1.5;
-/** From this on a way is long. */
-const LONG_WAY_MS: Milliseconds = 150;
 /** A span is taken over when another path would bring it this many times sooner … */
 const TIMES_SOONER = 2;
 /** … and by at least this much. */
@@ -146,12 +145,6 @@ const rateNow = (path: PathState, now: Milliseconds): BytesPerSecond =>
 const resetBytes = (path: PathState): Bytes =>
   (isLong(path) ? Math.max(rateOf(path), path.flow.guess) : rateOf(path)) *
   ((RESET_ROUND_TRIPS * path.latencyMs) / 1000);
-
-/**
- * On a long way a pause of a round trip or two is usual (BBR looks for the shortest one every ten seconds), and to make its connection anew
- * takes seconds: it is not given up for that.
- */
-const isLong = (path: PathState): boolean => path.latencyMs > LONG_WAY_MS;
 
 /** What the client waits for now, wherever its path has it in its queue. */
 function headAsk(state: PlanState): { path: PathState; ask: Ask } | undefined {
