@@ -8,6 +8,7 @@ import { attackCommand } from './command.ts';
 import { leaseUse } from './lease-use.ts';
 import { ledgerExport, ledgerFile, ledgerKills, ledgerSize } from './ledger.ts';
 import { receiptsCost } from './receipts-cost.ts';
+import { receiptsUse } from './receipts-use.ts';
 import { ssrf } from './ssrf.ts';
 import { leases, receipts } from './tokens.ts';
 
@@ -18,6 +19,7 @@ const ATTACKS = [
   leases,
   receipts,
   leaseUse,
+  receiptsUse,
   ssrf,
   ledgerFile,
   ledgerExport,

@@ -49,6 +49,23 @@ export async function forgedLeases(tries: number, seed: number): Promise<ForgedR
   return { tried: tries, taken };
 }
 
+/**
+ * Claims that make no honest receipt of one, though the borrower's own key signs it. `signed` is signed for, and `most` may have been
+ * carried: a total below the one or above the other must not be taken.
+ */
+export const receiptClaims = (
+  { other, lender, borrower }: Readonly<Record<'other' | 'lender' | 'borrower', string>>,
+  { signed, most }: { readonly signed: number; readonly most: number },
+) =>
+  ({
+    iss: [other, lender, '', 5],
+    aud: [other, borrower, null],
+    lea: ['BBBBBBBBBBBBBBBBBBBBBB', 'short', ''],
+    byt: [0, signed - 1, most + 1, most + RECEIPT_STEP * 100, -1, 1.5, '600000'],
+    iat: [-1, 'now', 1.5, INEXACT],
+    end: ['no', 1, null],
+  }) as const;
+
 /** None may be signed or be on record. @throws Error when the honest ones are not */
 export async function forgedReceipts(tries: number, seed: number): Promise<ForgedRuns> {
   const pair = receiptPair();
@@ -69,15 +86,10 @@ export async function forgedReceipts(tries: number, seed: number): Promise<Forge
     pair.office.receipt(borrower, parseMessage(ReceiptMessage, JSON.stringify({ receipt, idle: false })));
   post(honest(400_000));
   const token = honest(600_000);
-  const claims = {
-    iss: [other.id, lender.id, '', 5],
-    aud: [other.id, borrower.id, null],
-    lea: ['BBBBBBBBBBBBBBBBBBBBBB', 'short', ''],
-    // Less than is signed for, and more than was carried.
-    byt: [0, 399_999, 1_000_001, RECEIPT_STEP * 100, -1, 1.5, '600000'],
-    iat: [-1, 'now', 1.5, INEXACT],
-    end: ['no', 1, null],
-  } as const;
+  const claims = receiptClaims(
+    { other: other.id, lender: lender.id, borrower: borrower.id },
+    { signed: 400_000, most: 1_000_000 },
+  );
   const dice = new Dice(seed);
   const before = pair.lent.entries.length;
   const taken: string[] = [];

@@ -109,6 +109,12 @@ export class RawPeer implements AsyncDisposable {
     return this.#take(length);
   }
 
+  /** What is there, a byte at least. */
+  async some(): Promise<Buffer> {
+    await this.#until(() => this.#buffer.length > 0);
+    return this.#take(this.#buffer.length);
+  }
+
   /** Everything up to and including the text. */
   async through(text: string): Promise<string> {
     await this.#until(() => this.#buffer.includes(text, 0, 'latin1'));

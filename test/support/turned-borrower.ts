@@ -9,7 +9,7 @@ import { type Bytes, MIB, type Milliseconds } from '../../src/core/units.ts';
 import type { Household } from '../../src/demo/household.ts';
 import { pair } from '../../src/demo/neighbourhood.ts';
 import { type Lease, signLease } from '../../src/lending/lease.ts';
-import { loadIdentity } from '../../src/neighbours/identity.ts';
+import { type Identity, loadIdentity } from '../../src/neighbours/identity.ts';
 import { LinkClient } from '../../src/neighbours/link-client.ts';
 import { RawPeer } from './raw-client.ts';
 
@@ -18,6 +18,8 @@ const LEASE_MS: Milliseconds = 600_000;
 
 /** A household that was paired with the lender, in our hands. */
 export interface TurnedBorrower extends AsyncDisposable {
+  readonly identity: Identity;
+  readonly lenderId: string;
   /** A connection to the lender, as its neighbour. */
   connect(): Promise<RawPeer>;
   /** For `scheme://host:port`, signed by it: always the same one. */
@@ -61,6 +63,8 @@ export async function turned(
       identity.privateKey,
     );
   return {
+    identity,
+    lenderId: id,
     connect: async () => {
       const addresses = readRunFile(lender.stateDir)?.link ?? [];
       return new RawPeer(await client.connect({ id, addresses }, signal));
