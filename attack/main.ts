@@ -7,6 +7,7 @@ import { AttackError } from './attack.ts';
 import { attackCommand } from './command.ts';
 import { leaseUse } from './lease-use.ts';
 import { ledgerExport, ledgerFile, ledgerKills, ledgerSize } from './ledger.ts';
+import { lenderKills } from './lender-kills.ts';
 import { receiptsCost } from './receipts-cost.ts';
 import { receiptsUse } from './receipts-use.ts';
 import { ssrf } from './ssrf.ts';
@@ -24,6 +25,7 @@ const ATTACKS = [
   ledgerFile,
   ledgerExport,
   ledgerKills,
+  lenderKills,
   ledgerSize,
   receiptsCost,
 ];

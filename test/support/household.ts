@@ -135,13 +135,16 @@ export function startDownload(household: Household, port: number, size: Bytes): 
   };
 }
 
-/** Established TCP connections on this machine with that port at either end. */
-export function connectionsAt(port: number): number {
+/** As the kernel numbers them: established, and with an end of the other side that was not read yet. */
+export const TCP_STATE = { established: '01', closeWait: '08' } as const;
+
+/** TCP connections on this machine with that port at either end; established ones, unless it is said otherwise. */
+export function connectionsAt(port: number, states: readonly string[] = [TCP_STATE.established]): number {
   const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1);
   return lines.filter((line) => {
     const [, local = '', remote = '', state] = line.trim().split(/\s+/);
-    return state === '01' && (local.endsWith(hex) || remote.endsWith(hex));
+    return states.includes(state ?? '') && (local.endsWith(hex) || remote.endsWith(hex));
   }).length;
 }
 
