@@ -8,6 +8,7 @@ import { attackCommand } from './command.ts';
 import { leaseUse } from './lease-use.ts';
 import { ledgerExport, ledgerFile, ledgerKills, ledgerSize } from './ledger.ts';
 import { lenderKills } from './lender-kills.ts';
+import { receiptsAnswered } from './receipts-answered.ts';
 import { receiptsCost } from './receipts-cost.ts';
 import { receiptsUse } from './receipts-use.ts';
 import { ssrf } from './ssrf.ts';
@@ -21,6 +22,7 @@ const ATTACKS = [
   receipts,
   leaseUse,
   receiptsUse,
+  receiptsAnswered,
   ssrf,
   ledgerFile,
   ledgerExport,
