@@ -21,6 +21,8 @@ import type { Directions } from './policy.ts';
 export const WIRE_OVERHEAD = 1.07;
 /** What comes down is acknowledged going up: so much of it. */
 export const ACK_SHARE = 0.025;
+/** … and so much while bytes wait for a packet that was lost: each is acknowledged by itself then, and at length (RFC 5681 section 4.2, RFC 2018). */
+export const ACK_SHARE_WAITING = 0.06;
 /** How long lent bytes may wait in the kernel before they are taken for the household's. */
 export const AHEAD_MS: Milliseconds = 150;
 const AHEAD_MIN: Bytes = 64 * KIB;
@@ -170,7 +172,7 @@ export function meterStep(
   };
   const direction = (
     which: keyof Directions<unknown>,
-    lent: Directions<Bytes>,
+    explained: Directions<Bytes>,
   ): { readonly own: Bytes; readonly ahead: Bytes } => {
     const forgotten = (rates[which] * FORGET_PART * elapsed) / 1000;
     // Where nothing has come and nothing gone for long, nothing waits.
@@ -178,13 +180,11 @@ export function meterStep(
     const waiting = isQuiet ? 0 : Math.max(0, state.ahead[which] - forgotten);
     const isKnown = which === 'down' && forwarded !== undefined;
     const most = isKnown ? AHEAD_KNOWN_MAX : aheadMax(rates[which]);
-    return ownOf(bytes[which], lent[which], { waiting, most, forwarded: forwarded?.[which] ?? 0 });
+    return ownOf(bytes[which], explained[which], { waiting, most, forwarded: forwarded?.[which] ?? 0 });
   };
   const down = direction('down', lent);
-  const up = direction(
-    'up',
-    linkOnLine ? lent : { ...lent, up: lent.up + acknowledging(bytes.down - down.own) },
-  );
+  const acknowledged = (bytes.down - down.own) * (down.ahead > AHEAD_MIN ? ACK_SHARE_WAITING : ACK_SHARE);
+  const up = direction('up', linkOnLine ? lent : { ...lent, up: lent.up + acknowledged });
   const own = { down: Math.max(perSecond(down.own), perSecond(ownBytes)), up: perSecond(up.own) };
   const total = { down: perSecond(bytes.down), up: perSecond(bytes.up) };
   const measured: Measured = { kind: 'rates', from: 'counters', total, own };
@@ -216,14 +216,14 @@ export function capacityOf(
   return { down, up };
 }
 
-/** What was carried for borrowers, as the interface sees it: with headers, and down with what acknowledges what went up. */
+/**
+ * What was carried for borrowers, as the interface sees it: with headers, and down with what acknowledges what went up. What acknowledges
+ * what comes down goes when that comes, not when it is passed on, so it is not in this.
+ */
 function onWire({ down, up }: Directions<Bytes>, linkOnLine: boolean): Directions<Bytes> {
   if (linkOnLine) return { down: (down + up) * WIRE_OVERHEAD, up: (down + up) * WIRE_OVERHEAD };
-  return { down: down * WIRE_OVERHEAD + acknowledging(up), up: up * WIRE_OVERHEAD };
+  return { down: down * WIRE_OVERHEAD + up * ACK_SHARE, up: up * WIRE_OVERHEAD };
 }
-
-/** What goes the other way for that. It goes when that comes, not when it is passed on: a packet that was lost holds up those behind it. */
-const acknowledging = (bytes: Bytes): Bytes => bytes * ACK_SHARE;
 
 /** Nothing is forgiven when nothing may be lent. */
 const aheadMax = (rate: BytesPerSecond): Bytes => (rate > 0 ? AHEAD_MIN + (rate * AHEAD_MS) / 1000 : 0);

@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import type { Counters } from '../../src/lending/counters.ts';
 import {
   ACK_SHARE,
+  ACK_SHARE_WAITING,
   AHEAD_KNOWN_MAX,
   AHEAD_MS,
   capacityOf,
@@ -138,6 +139,12 @@ test('what waits for a packet that was lost is acknowledged as it comes, and tha
     const { measured } = line.state;
     assert.ok(measured.kind === 'rates');
     assert.deepEqual(measured.own, { down: 0, up: 0 });
+  }
+  // Nor is it when each packet is acknowledged by itself.
+  for (let i = 0; i < 10; i += 1) {
+    line.tx += BigInt(Math.round(comes * (ACK_SHARE_WAITING - ACK_SHARE)));
+    line.step(0, 0, { arrived: comes });
+    assert.ok(line.state.measured.kind === 'rates' && line.state.measured.own.up === 0);
   }
   // What the household sends meanwhile is seen.
   line.tx += 200_000n;
