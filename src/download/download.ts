@@ -191,6 +191,7 @@ export class Download {
       lost: (path, spans) => {
         this.#received.forget(path, spans);
         this.#tell({ kind: 'lost', spans });
+        if (this.#received.missing === 0) this.#guard?.close();
       },
       fail: (error) => this.fail(error),
       settled: () => {

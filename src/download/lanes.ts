@@ -52,11 +52,17 @@ export interface LaneListener {
   ): void;
 }
 
+interface Fetching {
+  readonly fetch: RangeFetch;
+  /** Where the span begins that it is about: what comes before is the lap. */
+  readonly start: Bytes;
+}
+
 interface OpenLane {
   readonly lane: Lane;
   /** True when something came over it since it last broke. */
   brought: boolean;
-  readonly fetches: Map<AskId, RangeFetch>;
+  readonly fetches: Map<AskId, Fetching>;
 }
 
 export class Lanes {
@@ -123,30 +129,32 @@ export class Lanes {
       },
       this.#clock,
     );
-    fetches.set(id, fetch);
+    fetches.set(id, { fetch, start });
     fetch.send(lane);
   }
 
   #openLane(path: Path, bytesWanted: Bytes): OpenLane {
     const lane = path.lane(this.#wanted.target.origin, { bytesWanted });
-    const open = { lane, brought: false, fetches: new Map<AskId, RangeFetch>() };
+    const open = { lane, brought: false, fetches: new Map<AskId, Fetching>() };
     this.#open.set(path.id, open);
     return open;
   }
 
   /** The next byte that the span will bring; undefined when it is over. */
   at(path: PathId, id: AskId): Bytes | undefined {
-    return this.#open.get(path)?.fetches.get(id)?.at;
+    return this.#open.get(path)?.fetches.get(id)?.fetch.at;
   }
 
   /** The span is to end at `at`, which may be where it is already. */
   stop(path: PathId, id: AskId, at: Bytes): void {
     const open = this.#open.get(path);
-    const fetch = open?.fetches.get(id);
-    if (open === undefined || fetch === undefined) return;
+    const fetching = open?.fetches.get(id);
+    if (open === undefined || fetching === undefined) return;
+    const { fetch, start } = fetching;
     // Whoever is told that it broke may stop it, before it is done with here.
     const how = fetch.isOver ? BROKEN : STOPPED;
-    fetch.stopAt(at);
+    // A lap alone is wanted of nobody.
+    fetch.stopAt(at <= start ? 0 : at);
     if (!fetch.isOver) return;
     open.fetches.delete(id);
     this.#paused.delete(fetch);
@@ -176,7 +184,7 @@ export class Lanes {
   /** Ends everything now; the listener hears no more. */
   destroy(reason: LinepoolError): void {
     for (const { lane, fetches } of this.#open.values()) {
-      for (const fetch of fetches.values()) fetch.forget();
+      for (const { fetch } of fetches.values()) fetch.forget();
       lane.destroy(reason);
     }
     this.#open.clear();

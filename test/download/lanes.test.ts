@@ -43,7 +43,8 @@ function watch(origin: TestOrigin, accepts: (offset: number) => boolean = () => 
   return {
     told,
     lanes,
-    ask: (id: number, start: number, end: number) => lanes.ask(path, id, span(start, end), SIZE),
+    ask: (id: number, start: number, end: number, lap = 0) =>
+      lanes.ask(path, id, span(start, end), SIZE, lap),
     [Symbol.dispose]: () => lanes.destroy(new LinepoolError('interrupted')),
   };
 }
@@ -97,6 +98,26 @@ describe('the lanes of a download', () => {
     watched.ask(3, 0, 1_000);
     await until('it came', () => watched.told.length === 1);
     assert.deepEqual(watched.told, ['ended 3']);
+  });
+
+  it('go with the last span that is stopped before it began, also when it has a lap', async () => {
+    await using origin = await startTestOrigin({
+      faults: [{ kind: 'late', delay: Number.POSITIVE_INFINITY, toNth: 2 }],
+    });
+    using watched = watch(origin);
+    watched.ask(1, 100_000, 150_000, 512);
+    watched.ask(2, 150_000, 200_000, 512);
+    await until('they are asked for', () => origin.exchanges.length === 2);
+    // As the plan does, which knows of no lap.
+    watched.lanes.stop('own', 1, 100_000);
+    watched.lanes.stop('own', 2, 150_000);
+    assert.equal(watched.lanes.at('own', 1), undefined);
+    await until('the connection is closed', () => origin.openConnections === 0);
+    watched.ask(3, 100_000, 101_000, 512);
+    await until('it came', () => watched.told.length === 1);
+    assert.deepEqual(watched.told, ['ended 3']);
+    assert.deepEqual(origin.ranges(PATH).at(-1), 'bytes=99488-100999');
+    assert.equal(origin.connections, 2);
   });
 
   it('keep only what is named', async () => {

@@ -27,6 +27,7 @@ interface Side {
 }
 
 interface Coming extends Omit<Side, 'bytes'> {
+  readonly id: AskId;
   /** Where the span begins that it is about: what comes before is the lap. */
   readonly start: Bytes;
   at: Bytes;
@@ -61,7 +62,7 @@ export class Borders {
     const lap = this.#anyChecked && !goesOn && start - first >= LAP_BYTES ? LAP_BYTES : 0;
     const at = start - lap;
     const none = Buffer.alloc(0);
-    this.#coming.set(keyOf(path, id), { path, checked, start, at, lap: none, last: none });
+    this.#coming.set(keyOf(path, id), { path, id, checked, start, at, lap: none, last: none });
     return lap;
   }
 
@@ -84,6 +85,11 @@ export class Borders {
     if (one === undefined || one.at <= one.start || one.last.length < LAP_BYTES) return;
     // A copy: what came is part of a larger piece of memory.
     this.#put(this.#ends, one.at, { ...one, bytes: Buffer.from(one.last) });
+  }
+
+  /** All bytes of the download are here: nothing that still comes counts. */
+  close(): void {
+    for (const { path, id } of [...this.#coming.values()]) this.over(path, id);
   }
 
   #put(sides: Map<Bytes, Side>, at: Bytes, { path, checked, bytes }: Side): void {

@@ -92,6 +92,8 @@ export class Checks implements Disposable {
   readonly #watches = new Map<string, Watch>();
   readonly #caught = new Set<PathId>();
   readonly #kept: Kept[] = [];
+  /** Where a path was found wrong at a border, whose span has yet to end: its signature is to prove it. */
+  readonly #differs = new Map<PathId, Span>();
   readonly #involved = new Set<PathId>();
   readonly #brokenOff = new Map<PathId, number>();
   /** In a row. */
@@ -121,12 +123,12 @@ export class Checks implements Disposable {
     return this.#involved;
   }
 
-  /** A checked neighbour was asked for the span. */
-  asked(path: PathId, id: AskId, asked: Span): void {
+  /** A checked neighbour was asked for the span, which begins with a lap. */
+  asked(path: PathId, id: AskId, asked: Span, lap: Bytes = 0): void {
     const { percent, random } = this.#options;
     const watch: Watch = {
       id,
-      span: new WatchedSpan(path, asked, percent, random),
+      span: new WatchedSpan(path, asked, percent, random, lap),
       probes: new Map(),
       state: 'coming',
       signed: undefined,
@@ -208,7 +210,8 @@ export class Checks implements Disposable {
       if (ours === brought) return;
       this.#tell(path, this.#proof('border', place, brought, ours, undefined));
       const kept = this.#kept.find((one) => one.path === path && covers([one.span], place));
-      if (kept?.signed !== undefined) this.#prove(kept, kept.signed);
+      if (kept === undefined) this.#differs.set(path, place);
+      else if (kept.signed !== undefined) this.#prove(kept, kept.signed);
     });
   }
 
@@ -305,8 +308,14 @@ export class Checks implements Disposable {
     if (wrong === undefined && [...probes.values()].some(({ ours }) => ours === undefined)) return;
     this.#forget(watch);
     if (wrong === undefined) {
-      this.#keep({ path: span.path, span: span.came, brought: span.brought, signed });
+      const kept = { path: span.path, span: span.came, brought: span.brought, signed };
+      this.#keep(kept);
       this.#listener.good(span.path, watch.id);
+      const differs = this.#differs.get(span.path);
+      if (signed !== undefined && differs !== undefined && covers([span.came], differs)) {
+        this.#differs.delete(span.path);
+        this.#prove(kept, signed);
+      }
     } else {
       const [sample, { ours = '' }] = wrong;
       this.#tell(span.path, this.#proof('sample', sample.span, sample.brought ?? '', ours, undefined));

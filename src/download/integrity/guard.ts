@@ -95,7 +95,7 @@ export class Guard {
     const checked = path.isChecked?.(target.origin) === true;
     const lap =
       this.#integrity.percent > 0 ? this.#borders.asked(path.id, id, asked, checked, whole.start) : 0;
-    if (checked) this.#checks.asked(path.id, id, span(asked.start - lap, asked.end));
+    if (checked) this.#checks.asked(path.id, id, span(asked.start - lap, asked.end), lap);
     else this.#trusted.set(path.id, (this.#trusted.get(path.id) ?? new Set()).add(id));
     return lap;
   }
@@ -112,8 +112,9 @@ export class Guard {
 
   over(path: PathId, id: AskId, how: SpanOver): void {
     this.#trusted.get(path)?.delete(id);
-    this.#checks.over(path, id, how);
+    // First: with that nothing may be unchecked any more, and the download complete.
     this.#borders.over(path, id);
+    this.#checks.over(path, id, how);
   }
 
   /** The neighbour brought this part for that ask, and it goes to the sink now. Says what stands behind it. */
@@ -141,6 +142,7 @@ export class Guard {
 
   /** All bytes are here; `settled` is told when they are checked, unless they are. */
   close(): void {
+    this.#borders.close();
     this.#checks.close();
   }
 

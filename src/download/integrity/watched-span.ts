@@ -29,15 +29,19 @@ export class WatchedSpan {
   readonly #random: Random;
   /** Anywhere in what has come so far: counts when it ends before any other sample has come. */
   #anywhere: Sample | undefined;
+  /** From here on what comes goes on to the sink. */
+  readonly #counts: Bytes;
   #at: Bytes;
   #whole: string | undefined;
 
-  constructor(path: PathId, asked: Span, percent: number, random: Random) {
+  /** `lap`: so much at its beginning is nothing to anybody but those who compare borders. No sample is spent on it. */
+  constructor(path: PathId, asked: Span, percent: number, random: Random, lap: Bytes = 0) {
     this.path = path;
     this.asked = asked;
     this.#random = random;
     this.#at = asked.start;
-    this.#samples = samplesOf(asked, percent, random).map((one) => ({
+    this.#counts = asked.start + lap;
+    this.#samples = samplesOf(span(this.#counts, asked.end), percent, random).map((one) => ({
       span: one,
       hash: createHash('sha256'),
       at: one.start,
@@ -91,12 +95,13 @@ export class WatchedSpan {
     return whole.length > 0 || this.#anywhere === undefined ? whole : [this.#anywhere];
   }
 
-  /** A place in this chunk instead of the one before, as likely as the chunk's part in all that came: who breaks off can't foresee it. */
+  /** A place in this chunk instead of the one before, as likely as its part in all that came and counts: who breaks off can't foresee it. */
   #takeAnywhere(chunk: Buffer, from: Bytes): void {
-    if (chunk.length === 0 || this.#samples.length === 0) return;
+    const fresh = Math.max(from, this.#counts);
+    if (fresh >= this.#at || this.#samples.length === 0) return;
     if (this.#samples.some(({ brought }) => brought !== undefined)) return;
-    if (this.#random(this.length) >= chunk.length) return;
-    const { start, end } = sampleWithin(span(from, this.#at), this.#random);
+    if (this.#random(this.#at - this.#counts) >= this.#at - fresh) return;
+    const { start, end } = sampleWithin(span(fresh, this.#at), this.#random);
     this.#anywhere = { span: span(start, end), brought: sha256(chunk.subarray(start - from, end - from)) };
   }
 

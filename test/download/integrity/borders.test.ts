@@ -56,7 +56,7 @@ describe('the borders of spans', () => {
     }
   });
 
-  it('tell of the checked path that differs from the own line, before the border and behind it', () => {
+  it('tell of the checked path that differs from the own line, in its span or in its lap', () => {
     const { suspected, start, end, bring } = watched();
     const first = start('a', 1, span(0, 5_000));
     const wrong = altered(first, 4_999);

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { type Span, type SpanSet, span } from '../../../src/core/span.ts';
 import { parseTarget } from '../../../src/core/target.ts';
 import type { DownloadOptions } from '../../../src/download/contract.ts';
+import { LAP_BYTES } from '../../../src/download/integrity/borders.ts';
 import { Guard } from '../../../src/download/integrity/guard.ts';
 import { STOPPED } from '../../../src/download/lanes.ts';
 import type { Path } from '../../../src/paths/path.ts';
@@ -32,6 +33,46 @@ function guarded(url: string): { readonly guard: Guard; readonly vouched: SpanSe
 
 const neighbour = (id: string, trust: 'checked' | 'trusted'): Path =>
   ({ id, isChecked: ({ scheme }) => scheme === 'http' && trust === 'checked' }) as Path;
+
+describe('a border that differs', () => {
+  it('is looked into over our own line once all is here, though the span before it has not ended', () => {
+    const file = Buffer.alloc(4_000, 1);
+    const asked: string[] = [];
+    const lane = {
+      dispatch: (_path: string, headers: readonly string[]) => void asked.push(headers.join(' ')),
+      destroy: () => undefined,
+    };
+    const options = {
+      target: parseTarget('http://files.example/a'),
+      total: 4_000,
+      whole: span(0, 4_000),
+      validator: { kind: 'etag', value: '"1"' },
+      ownHeaders: [],
+      sink: { delivered: 0 },
+      paths: { own: { id: 'own', lane: () => lane }, neighbours: () => [] },
+    } as unknown as DownloadOptions;
+    const integrity = { percent: 0.25, random: () => 0, read: assert.fail, caught: assert.fail };
+    const host = { leave: assert.fail, lost: assert.fail, fail: assert.fail, settled: assert.fail };
+    const guard = new Guard(options, integrity, new FakeClock(), host);
+    guard.asked(neighbour('n', 'checked'), 1, span(0, 2_000));
+    const lap = guard.asked({ id: 'own' } as Path, 2, span(2_000, 4_000));
+    assert.equal(lap, LAP_BYTES);
+    guard.came('own', 2, file.subarray(2_000 - lap));
+    guard.over('own', 2, STOPPED);
+    // The last byte is wrong, and the signature is kept back: with it the span would be over.
+    const wrong = Buffer.from(file.subarray(0, 2_000));
+    wrong[1_999] = 2;
+    guard.came('n', 1, wrong);
+    const border = 'bytes=1488-1999';
+    assert.ok(!asked.some((headers) => headers.includes(border)));
+    guard.close();
+    assert.ok(
+      asked.some((headers) => headers.includes(border)),
+      asked.join('; '),
+    );
+    assert.equal(guard.isSettled, false);
+  });
+});
 
 describe('what stands behind bytes', () => {
   const checked = neighbour('n', 'checked');

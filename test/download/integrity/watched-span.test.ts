@@ -27,6 +27,32 @@ function sampledFrom(from: number, chunks: readonly number[], dice: Dice): numbe
   return met / TRIES;
 }
 
+describe('a span that begins with a lap', () => {
+  const LAP = 512;
+  /** What is right of it and what is sampled, when all but the lap is altered. */
+  const found = (asked: number, came: number, dice: Dice): boolean => {
+    const watched = new WatchedSpan('n', span(0, LAP + asked), PERCENT, (below) => dice.below(below), LAP);
+    watched.take(Buffer.alloc(LAP));
+    for (let left = came; left > 0; left -= 1_448) watched.take(Buffer.alloc(Math.min(left, 1_448)));
+    return watched.final().some((sample) => sample.span.start >= LAP && sample.span.end <= LAP + came);
+  };
+
+  it('is never sampled in the lap, which its lender knows and could spare, whole or broken off', () => {
+    const dice = new Dice(1);
+    for (let i = 0; i < TRIES; i += 1) {
+      for (const came of [1, 100, 4_096, 16_384]) {
+        assert.equal(found(16_384, came, dice), true, `${came} bytes`);
+      }
+    }
+  });
+
+  it('of which only the lap came brought nothing that could be sampled', () => {
+    const watched = new WatchedSpan('n', span(0, 10_000), PERCENT, () => 0, LAP);
+    watched.take(Buffer.alloc(LAP));
+    assert.deepEqual(watched.final(), []);
+  });
+});
+
 describe('a span that breaks off', () => {
   it('is sampled anywhere in what came, however it was cut up, and not in its beginning alone', () => {
     fc.assert(
