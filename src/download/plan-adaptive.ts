@@ -7,7 +7,7 @@
  *       |= fast =|= fast =|= fast =|..holes: fast will be there..|
  *                                                |= slow =|  asked now, there when the client gets there
  */
-import { lengthOf, type Span, type SpanSet } from '../core/span.ts';
+import { lengthOf, type Span, type SpanSet, sizeOf } from '../core/span.ts';
 import type { Bytes, Milliseconds } from '../core/units.ts';
 import type { Scheme } from './plan-seed.ts';
 import {
@@ -15,12 +15,13 @@ import {
   endMs,
   fairMs,
   freeMs,
+  isLong,
   leastSpan,
-  mayGrow,
   openHoles,
   type PathState,
   type PlanState,
   rateOf,
+  readyPaths,
   totalRate,
   workingPaths,
 } from './plan-state.ts';
@@ -32,7 +33,7 @@ const SPANS_BEYOND_LATENCY = 3;
 const SHORTEST_SPAN_MS: Milliseconds = 12;
 /** A path is asked again when it has less than this left, in spans, beyond its latency. */
 const KEEP_QUEUED = 0.75;
-/** … and beyond so many times a long way's, whose connection may still grow … */
+/** … and beyond so many times a long way's: its connection grows only while it has more to bring than is on its way … */
 const LONG_WAYS = 1.5;
 /** … while there is time for it to grow, in its ways. */
 const FAR_FROM_END = 8;
@@ -70,9 +71,16 @@ function spanBytes(state: PlanState, path: PathState): Bytes {
 function isHungry(state: PlanState, path: PathState): boolean {
   const busy = busyMs(state, path);
   const end = endMs(state);
-  const ways = mayGrow(path) && end > FAR_FROM_END * path.latencyMs ? LONG_WAYS : 1;
+  const ways =
+    isLong(path) && path.reliable && promisedMs(state) > FAR_FROM_END * path.latencyMs ? LONG_WAYS : 1;
   if (busy < ways * path.latencyMs + KEEP_QUEUED * Math.min(spanMs(state, path), fairMs(state))) return true;
   return end <= longestWayMs(state) && busy < end - LEAST_LEFT_MS;
+}
+
+/** How long what nobody was asked for would take if all brought what they promised. */
+function promisedMs(state: PlanState): Milliseconds {
+  const promised = readyPaths(state).reduce((sum, { flow }) => sum + flow.guess, 0);
+  return (sizeOf(state.holes) * 1000) / Math.max(1, promised);
 }
 
 /** Of those that bring something, but for what comes in another league: it would be waited for by all. */

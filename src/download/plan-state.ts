@@ -237,9 +237,6 @@ const LONG_WAY_MS: Milliseconds = 150;
  */
 export const isLong = ({ latencyMs }: PathState): boolean => latencyMs > LONG_WAY_MS;
 
-/** A connection grows only while it has more to bring than is on its way, and on a long way it grows for long. */
-export const mayGrow = (path: PathState): boolean => isLong(path) && isOpen(path);
-
 export const isReady = (path: PathState): boolean => path.standing.kind === 'ready';
 
 export const readyPaths = (state: PlanState): readonly PathState[] => state.paths.filter(isReady);

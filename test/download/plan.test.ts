@@ -216,8 +216,8 @@ describe('a long way', () => {
     });
     assert.equal(outcome.complete, true);
     assert.equal(outcome.stops, 0);
-    assert.ok(outcome.twice < 0.015 * 100_000_000, `${outcome.twice} bytes came twice`);
-    assert.ok(outcome.longestWaitMs < 200, `the client waited ${outcome.longestWaitMs} ms`);
+    assert.ok(outcome.twice < 0.02 * 100_000_000, `${outcome.twice} bytes came twice`);
+    assert.ok(outcome.longestWaitMs < 250, `the client waited ${outcome.longestWaitMs} ms`);
     // With its connection lost at each pause it was 30,153 ms.
     assert.ok(outcome.ms < 28_800, `it took ${outcome.ms} ms`);
   });
