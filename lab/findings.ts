@@ -52,6 +52,10 @@ const FINDINGS: Readonly<Record<string, string>> = {
     'Both lines are full until the second falls from 14 to 5 Mbit/s: its queue, of 100 ms at the rate in its contract, holds a second then, what overflowed it is sent again late, and for up to a second nothing comes over it. The client waits for that, the window fills, and who is fast has nothing to ask for',
   'lossy twicePart':
     'Spans that wait for a packet that is sent again are asked of another line when that would bring them sooner, and come twice then',
+  'slow-neighbours efficiency':
+    'It is the own line alone, which has 0.95 of the sum. At 100 Mbit/s the window of 8 MiB is 0.67 s, and what a neighbour is asked for comes after 0.52 s at the soonest, the first 13 kB of a new connection only: in most rounds nothing more could come before the client would wait for it',
+  'delay-gap efficiency':
+    'The far line brings next to nothing for 4.5 s, a fifth of the download: two round trips until the first byte, and six more, of 0.52 s each, until its connection has opened. MPTCP, which begins a round trip sooner, is slower: on a way of half a second a pause of BBR costs a second, in which here the own line goes on',
   'falling efficiency':
     'The line of 20 Mbit/s is full 0.6 s after the beginning and that of 5, with a round trip of 240 ms, after 1.6 s: a connection opens over six of them. Towards the end lines stood still for some tenths of a second; the processors had other work to do besides in these rounds',
   'wget efficiency': HEAD_ROOM,
