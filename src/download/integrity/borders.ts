@@ -89,7 +89,7 @@ export class Borders {
 
   /** All bytes of the download are here: nothing that still comes counts. */
   close(): void {
-    for (const { path, id } of [...this.#coming.values()]) this.over(path, id);
+    for (const { path, id } of this.#coming.values()) this.over(path, id);
   }
 
   #put(sides: Map<Bytes, Side>, at: Bytes, { path, checked, bytes }: Side): void {
