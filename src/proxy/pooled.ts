@@ -164,7 +164,8 @@ function takeOver(
   const isWhole = span.start === 0 && span.end === total;
   const check = wholeCheck(checked ? digestOf(head.headers, { content: true, whole: isWhole }) : undefined);
   const window = new Window(head.response, budget.join(), span, {
-    heldBack: checked ? HELD_BACK_BYTES : 0,
+    // Always: a neighbour may come to be one that is checked while it runs.
+    heldBack: HELD_BACK_BYTES,
     passing: check.passing,
   });
   const place = rooms.seats.join(origin, () =>
