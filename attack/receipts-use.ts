@@ -25,8 +25,8 @@ import { type Forgery, forgery, type Parties, type Scene } from './receipts-use/
 
 /** So much more than is ever carried here that no transfer comes to its end. */
 const FILE_BYTES: Bytes = 64 * MIB;
-/** So many steps are signed for first: who has signed may have two leases with a step unsigned each. */
-const HONEST_STEPS = 2;
+/** So many steps are signed for first: who has signed for two may have just two leases with a step unsigned each, and none to spare. */
+const HONEST_STEPS = 4;
 /** After so long without a receipt that holds the lender would end what it holds, and nothing would be tried. */
 const HEARD_EVERY_MS: Milliseconds = 4_000;
 /** So many of all tries are for leases that the lender knows from its ledger alone. */
