@@ -229,7 +229,7 @@ export const freeMs = (state: PlanState, path: PathState): Milliseconds =>
   Math.max(doneMs(state, path), path.latencyMs);
 
 /** From this on a way is long. */
-const LONG_WAY_MS: Milliseconds = 150;
+const LONG_WAY_MS: Milliseconds = 250;
 
 /**
  * On a long way a pause of a round trip or two is usual (BBR looks for the shortest one every ten seconds), and to make its connection anew
