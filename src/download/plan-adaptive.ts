@@ -70,10 +70,10 @@ function spanBytes(state: PlanState, path: PathState): Bytes {
  */
 function isHungry(state: PlanState, path: PathState): boolean {
   const busy = busyMs(state, path);
-  const end = endMs(state);
   const ways =
     isLong(path) && path.reliable && promisedMs(state) > FAR_FROM_END * path.latencyMs ? LONG_WAYS : 1;
   if (busy < ways * path.latencyMs + KEEP_QUEUED * Math.min(spanMs(state, path), fairMs(state))) return true;
+  const end = endMs(state);
   return end <= longestWayMs(state) && busy < end - LEAST_LEFT_MS;
 }
 

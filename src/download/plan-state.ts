@@ -180,22 +180,15 @@ const OPENING = 2;
 /** So many times what fits on its way a path has to bring before what it brought says what it will. */
 const OPEN_AFTER = 2;
 
-/** In a second. */
-const tripsOf = ({ latencyMs }: PathState): number => 1000 / Math.max(1, latencyMs);
-
-/** True when what its connection brought says what it will. */
-const isOpen = (path: PathState): boolean => path.opened > (OPEN_AFTER * path.flow.guess) / tripsOf(path);
-
 /**
  * What the path brings, or will in a moment. A new connection brings in each round trip as much as in all before it (RFC 5681 section
  * 3.1), so on a long way what was measured says little at first: there it is what comes after what came last.
  */
-export function rateOf(path: PathState): BytesPerSecond {
-  const { flow, latencyMs, opened } = path;
-  const trips = tripsOf(path);
+export function rateOf({ flow, latencyMs, opened }: PathState): BytesPerSecond {
+  const trips = 1000 / Math.max(1, latencyMs);
   const most = OPENING * (opened + INITIAL_WINDOW) * trips;
   const measured = rate(flow);
-  if (isOpen(path)) return Math.min(most, measured);
+  if (opened > (OPEN_AFTER * flow.guess) / trips) return Math.min(most, measured);
   const next = OPENING * Math.max(lately(flow, latencyMs), INITIAL_WINDOW * trips);
   return Math.min(most, Math.max(measured, Math.min(flow.guess, next)));
 }

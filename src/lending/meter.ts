@@ -172,7 +172,7 @@ export function meterStep(
   };
   const direction = (
     which: keyof Directions<unknown>,
-    explained: Directions<Bytes>,
+    explained: Bytes,
   ): { readonly own: Bytes; readonly ahead: Bytes } => {
     const forgotten = (rates[which] * FORGET_PART * elapsed) / 1000;
     // Where nothing has come and nothing gone for long, nothing waits.
@@ -180,11 +180,11 @@ export function meterStep(
     const waiting = isQuiet ? 0 : Math.max(0, state.ahead[which] - forgotten);
     const isKnown = which === 'down' && forwarded !== undefined;
     const most = isKnown ? AHEAD_KNOWN_MAX : aheadMax(rates[which]);
-    return ownOf(bytes[which], explained[which], { waiting, most, forwarded: forwarded?.[which] ?? 0 });
+    return ownOf(bytes[which], explained, { waiting, most, forwarded: forwarded?.[which] ?? 0 });
   };
-  const down = direction('down', lent);
+  const down = direction('down', lent.down);
   const acknowledged = (bytes.down - down.own) * (down.ahead > AHEAD_MIN ? ACK_SHARE_WAITING : ACK_SHARE);
-  const up = direction('up', linkOnLine ? lent : { ...lent, up: lent.up + acknowledged });
+  const up = direction('up', linkOnLine ? lent.up : lent.up + acknowledged);
   const own = { down: Math.max(perSecond(down.own), perSecond(ownBytes)), up: perSecond(up.own) };
   const total = { down: perSecond(bytes.down), up: perSecond(bytes.up) };
   const measured: Measured = { kind: 'rates', from: 'counters', total, own };

@@ -4,13 +4,7 @@ import { describe, it } from 'node:test';
 import { AttackError } from '../../attack/attack.ts';
 import { type Killed, killedLenders, LOST_MOST, Tally } from '../../attack/lender-kills.ts';
 import type { Recorded } from '../../attack/pooled/recorded.ts';
-
-const means = (tries: number) => ({
-  tries,
-  seed: 3,
-  signal: new AbortController().signal,
-  say: () => undefined,
-});
+import { means } from './means.ts';
 
 const ORIGIN = 'http://d0.pooled.demo:80';
 const recorded = (role: 'lender' | 'borrower', total: number, fault?: string): Recorded => ({

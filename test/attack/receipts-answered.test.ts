@@ -1,18 +1,9 @@
 /** That the attack sees forged answers that are taken: by a borrower to whom every signature holds. */
 import assert from 'node:assert/strict';
-import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import type { Recorded } from '../../attack/pooled/recorded.ts';
 import { complaintsOf, forgedAnswers, type Life } from '../../attack/receipts-answered.ts';
-
-const NO_SIGNATURES = pathToFileURL(resolve(import.meta.dirname, 'no-signatures.ts')).href;
-const means = (tries: number) => ({
-  tries,
-  seed: 3,
-  signal: new AbortController().signal,
-  say: () => undefined,
-});
+import { means, NO_SIGNATURES } from './means.ts';
 
 const ORIGIN = 'http://d0.pooled.demo:80';
 const STEP = 4_000_000;

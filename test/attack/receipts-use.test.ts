@@ -1,17 +1,8 @@
 /** That the attack sees forged receipts that are taken, and what is carried for them: at a lender to whom every signature holds. */
 import assert from 'node:assert/strict';
-import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
-import { pathToFileURL } from 'node:url';
 import { forgedReceipts } from '../../attack/receipts-use.ts';
-
-const NO_SIGNATURES = pathToFileURL(resolve(import.meta.dirname, 'no-signatures.ts')).href;
-const means = (tries: number) => ({
-  tries,
-  seed: 3,
-  signal: new AbortController().signal,
-  say: () => undefined,
-});
+import { means, NO_SIGNATURES } from './means.ts';
 
 describe('forged receipts at a real lender', () => {
   it('are seen to be taken, and to be carried for, where every signature holds', async () => {

@@ -8,11 +8,11 @@
  *
  * Either may come first; what is kept of each border is one lap of bytes, until the other side is there.
  */
-import { createHash } from 'node:crypto';
 import { type Span, span } from '../../core/span.ts';
 import type { Bytes } from '../../core/units.ts';
 import type { PathId } from '../../paths/path.ts';
 import type { AskId } from '../plan-state.ts';
+import { keyOf, sha256 } from './watched-span.ts';
 
 /** What two spans have in common. */
 export const LAP_BYTES: Bytes = 512;
@@ -112,7 +112,3 @@ export class Borders {
 }
 
 const joined = (before: Buffer, chunk: Buffer): Buffer => Buffer.concat([before, chunk]).subarray(-LAP_BYTES);
-
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64url');
-
-const keyOf = (path: PathId, id: AskId): string => `${path} ${id}`;

@@ -20,7 +20,7 @@ import { type SpanOver, STOPPED } from '../lanes.ts';
 import type { AskId } from '../plan-state.ts';
 import type { OwnProbe } from './own-probe.ts';
 import type { Random } from './samples.ts';
-import { type Sample, WatchedSpan } from './watched-span.ts';
+import { keyOf, type Sample, WatchedSpan } from './watched-span.ts';
 
 /** All bytes are here: so long the samples may still take, tries again included. */
 export const PATIENCE_MS: Milliseconds = 15_000;
@@ -384,5 +384,3 @@ function counted(times: Map<PathId, number>, path: PathId): number {
   times.set(path, next);
   return next;
 }
-
-const keyOf = (path: PathId, id: AskId): string => `${path} ${id}`;

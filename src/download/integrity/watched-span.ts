@@ -6,6 +6,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { lengthOf, type Span, span } from '../../core/span.ts';
 import type { Bytes } from '../../core/units.ts';
 import type { PathId } from '../../paths/path.ts';
+import type { AskId } from '../plan-state.ts';
 import { type Random, samplesOf, sampleWithin } from './samples.ts';
 
 export interface Sample {
@@ -110,4 +111,7 @@ export class WatchedSpan {
   }
 }
 
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64url');
+export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64url');
+
+/** Of what a path was asked for: the ids of asks are those of one download. */
+export const keyOf = (path: PathId, id: AskId): string => `${path} ${id}`;
