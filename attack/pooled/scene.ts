@@ -16,7 +16,8 @@ import { pair, untilOffered } from '../../src/demo/neighbourhood.ts';
 import { type Exchange, startOrigin } from '../../src/demo/origin.ts';
 import { type Patience, waitUntil } from '../../src/demo/wait.ts';
 import { OWN } from '../../src/paths/path.ts';
-import { connectionsAt, freePort, TCP_STATE } from '../../test/support/household.ts';
+import { freePort } from '../../test/support/free-port.ts';
+import { connectionsAt, TCP_STATE } from '../../test/support/household.ts';
 import { AttackError } from '../attack.ts';
 import { startHouseholds, temporaryFolder } from '../households.ts';
 

@@ -1,22 +1,13 @@
 /** Foreign errors as they really come: from the system, TLS and undici. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { request } from 'undici';
 import { asLinepoolError, ERRORS, LinepoolError } from '../../src/core/errors.ts';
+import { freePort } from '../support/free-port.ts';
 import { startTestOrigin } from '../support/origin.ts';
-
-/** A port on which nothing listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 async function codeOf(act: () => Promise<unknown>): Promise<string> {
   try {
@@ -45,7 +36,7 @@ const handshake = (options: ConnectionOptions): Promise<void> =>
 
 describe('errors of the system, TLS and undici', () => {
   it('a port that refuses', async () => {
-    const port = await closedPort();
+    const port = await freePort();
     assert.equal(await codeOf(() => undici(`http://127.0.0.1:${port}/`)), 'connect_refused');
   });
 
@@ -54,7 +45,7 @@ describe('errors of the system, TLS and undici', () => {
   });
 
   it('every address of a name refuses', async () => {
-    const port = await closedPort();
+    const port = await freePort();
     assert.equal(await codeOf(() => undici(`http://localhost:${port}/`)), 'connect_refused');
   });
 

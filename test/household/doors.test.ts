@@ -13,7 +13,8 @@ import { readRunFile } from '../../src/control/runfile.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { type Authority, parseAuthority } from '../../src/core/target.ts';
 import { Household } from '../../src/demo/household.ts';
-import { COMMAND, freePort } from '../support/household.ts';
+import { freePort } from '../support/free-port.ts';
+import { COMMAND } from '../support/household.ts';
 import { RawPeer } from '../support/raw-client.ts';
 import { turned } from '../support/turned-borrower.ts';
 

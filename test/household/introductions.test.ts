@@ -8,9 +8,9 @@ import { after, before, describe, test } from 'node:test';
 import type { Household } from '../../src/demo/household.ts';
 import type { Neighbourhood } from '../../src/demo/neighbourhood.ts';
 import { patternSha256 } from '../../src/demo/pattern.ts';
+import { freePort } from '../support/free-port.ts';
 import {
   connectionsAt,
-  freePort,
   linkPort,
   plan,
   runOn,

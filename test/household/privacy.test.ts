@@ -12,8 +12,8 @@ import type { Household } from '../../src/demo/household.ts';
 import type { Neighbourhood } from '../../src/demo/neighbourhood.ts';
 import { patternAt, patternSha256 } from '../../src/demo/pattern.ts';
 import { ORIGIN_HOST } from '../../src/demo/processes.ts';
+import { freePort } from '../support/free-port.ts';
 import {
-  freePort,
   neighbourOf,
   type Origins,
   plan,

@@ -6,9 +6,7 @@
  *     await using https = await startTestOrigin({ secure: true });
  *     await using here = await startHouseholds([plan('A'), plan('B')], { http, https });
  */
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { readRunFile } from '../../src/control/runfile.ts';
 import type { Neighbour } from '../../src/control/schema.ts';
@@ -20,6 +18,7 @@ import type { Household } from '../../src/demo/household.ts';
 import { type HouseholdPlan, type Neighbourhood, startNeighbourhood } from '../../src/demo/neighbourhood.ts';
 import { ORIGIN_HOST } from '../../src/demo/processes.ts';
 import { type Running, start } from '../cli/ran.ts';
+import { freePort } from './free-port.ts';
 import { startTestOrigin, type TestOrigin } from './origin.ts';
 import { until } from './until.ts';
 
@@ -64,8 +63,9 @@ export interface Origins extends AsyncDisposable {
 
 export async function startOrigins(): Promise<Origins> {
   await using owned = new AsyncDisposableStack();
-  const http = owned.use(await startTestOrigin());
-  const https = owned.use(await startTestOrigin({ secure: true }));
+  // One that goes away can come back to the port that it had.
+  const http = owned.use(await startTestOrigin({ port: await freePort() }));
+  const https = owned.use(await startTestOrigin({ port: await freePort(), secure: true }));
   const both = owned.move();
   return { http, https, [Symbol.asyncDispose]: () => both.disposeAsync() };
 }
@@ -151,14 +151,4 @@ export function connectionsAt(port: number, states: readonly string[] = [TCP_STA
 /** The port of the household's link. */
 export function linkPort(household: Household): number {
   return parseAuthority(readRunFile(household.stateDir)?.link[0] ?? '').port;
-}
-
-/** A loopback port that nothing listens on right now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
