@@ -20,6 +20,8 @@ export interface Wanted {
   readonly proxy?: string;
   /** What the client takes at most. */
   readonly rate?: BytesPerSecond;
+  /** A file with the authority that the origin's certificate is to be from, when the URL is of https. */
+  readonly authority?: string;
 }
 
 /** curl into a file; prints the time it took, in seconds. */
@@ -45,26 +47,33 @@ export const aria2Split = ({ file, url }: Wanted): ClientRun => ({
 });
 
 /** One file with one connection, as each of these programs does it when it is told nothing else. */
-export function oneFile(client: Scenario['client'], { file, url, proxy, rate }: Wanted): ClientRun {
+export function oneFile(
+  client: Scenario['client'],
+  { file, url, proxy, rate, authority }: Wanted,
+): ClientRun {
   switch (client) {
     case 'curl': {
       const slow = rate === undefined ? [] : ['--limit-rate', String(Math.round(rate))];
       const through = proxy === undefined ? [] : ['-x', proxy];
+      const trusting = authority === undefined ? [] : ['--cacert', authority];
       return {
-        command: curl(file, ...through, ...slow, url),
+        command: curl(file, ...through, ...slow, ...trusting, url),
         ms: ({ stdout }) => Number(stdout) * 1000,
       };
     }
     case 'wget': {
       const slow = rate === undefined ? [] : [`--limit-rate=${Math.round(rate)}`];
       const through = proxy === undefined ? [] : ['-e', 'use_proxy=yes', '-e', `http_proxy=${proxy}`];
-      return { command: ['wget', '--no-config', '-q', '-O', file, ...through, ...slow, url], ms: wall };
+      const trusting = authority === undefined ? [] : [`--ca-certificate=${authority}`];
+      const rest = [...through, ...slow, ...trusting, url];
+      return { command: ['wget', '--no-config', '-q', '-O', file, ...rest], ms: wall };
     }
     case 'aria2': {
       const slow = rate === undefined ? [] : [`--max-download-limit=${Math.round(rate)}`];
       const through = proxy === undefined ? [] : [`--all-proxy=${proxy}`];
-      const place = ['-d', dirname(file), '-o', basename(file)];
-      return { command: ['aria2c', '-x1', ...ARIA2, ...through, ...slow, ...place, url], ms: wall };
+      const trusting = authority === undefined ? [] : [`--ca-certificate=${authority}`];
+      const rest = [...slow, ...trusting, '-d', dirname(file), '-o', basename(file), url];
+      return { command: ['aria2c', '-x1', ...ARIA2, ...through, ...rest], ms: wall };
     }
   }
 }

@@ -3,17 +3,17 @@
  * Used by run.ts.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Milliseconds } from '../src/core/units.ts';
-import { aria2Split, type ClientRun, curl, oneFile } from './clients.ts';
+import type { Bytes, Milliseconds } from '../src/core/units.ts';
+import { aria2Split, type ClientRun, curl, oneFile, type Wanted } from './clients.ts';
 import { LabError } from './failure.ts';
 import { PAYLOAD } from './figures.ts';
 import { whileLooking } from './looking.ts';
 import { MULTI_NS } from './namespaces.ts';
 import { type Neighbourhood, wireOf } from './neighbourhood.ts';
-import { CA_FILE, MPTCP_PORT, ORIGIN_ADDRESS, ORIGIN_NAME, originFile, SMALL_FILE } from './origin.ts';
+import { CA_FILE, MPTCP_PORTS, ORIGIN_ADDRESS, ORIGIN_NAME, originFile, SMALL_FILE } from './origin.ts';
 import { must, type RunOptions, run } from './process.ts';
 import type { Carried } from './results.ts';
-import { aloneBytes } from './scenario.ts';
+import { aloneBytes, type Scenario } from './scenario.ts';
 import { type Told, type Transfer, type Watched, watched } from './watched.ts';
 
 const SAMPLE_MS: Milliseconds = 40;
@@ -87,14 +87,43 @@ export async function ownLineByAria2(neighbourhood: Neighbourhood, signal: Abort
   );
 }
 
-/** Kernel MPTCP over all lines: what there would be if origin and client both had it. */
+/** Of several downloads at once each has its own file. */
+const fileOf = (bytes: Bytes, number: number): string =>
+  originFile(bytes, number === 0 ? undefined : `${bytes}-${number}.bin`);
+
+/** How the scenario's client asks. */
+const pace = ({ clientRate }: Scenario): Pick<Wanted, 'rate'> =>
+  clientRate === undefined ? {} : { rate: clientRate };
+
+/** Several at once as one: it lasts until the last is there. */
+export const asOne = (all: readonly Watched[]): Transfer & Pick<Watched, 'isRight'> => ({
+  bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
+  ms: Math.max(...all.map(({ ms }) => ms)),
+  isRight: all.every(({ isRight }) => isRight),
+});
+
+/**
+ * Kernel MPTCP over all lines: what there would be if origin and client both had it. The same as of what is pooled: as many
+ * downloads at once, by the same client, of https where that is, and with the same pages beside it.
+ */
 export async function allLinesByMptcp(neighbourhood: Neighbourhood, signal: AbortSignal): Promise<Watched> {
-  const { bytes } = neighbourhood.scenario;
-  const name = originFile(bytes);
-  return await watched(neighbourhood, name, bytes, 'mptcp', (file, onStart) => {
-    const { command, ms } = oneFile('curl', { file, url: url(name, MPTCP_PORT) });
-    return download({ command: ['mptcpize', 'run', ...command], ms }, { ns: MULTI_NS, signal, onStart });
-  });
+  const { scenario } = neighbourhood;
+  const { bytes, client, downloads, via } = scenario;
+  const asked = (name: string): Pick<Wanted, 'url' | 'authority'> =>
+    via === 'get-https'
+      ? { url: `https://${ORIGIN_ADDRESS}:${MPTCP_PORTS.https}/${name}`, authority: CA_FILE }
+      : { url: url(name, MPTCP_PORTS.http) };
+  const one = (number: number): Promise<Watched> => {
+    const name = fileOf(bytes, number);
+    return watched(neighbourhood, name, bytes, `mptcp-${number}`, (file, onStart) => {
+      const { command, ms } = oneFile(client, { file, ...asked(name), ...pace(scenario) });
+      return download({ command: ['mptcpize', 'run', ...command], ms }, { ns: MULTI_NS, signal, onStart });
+    });
+  };
+  const first = one(0);
+  const all = Promise.all([first, ...Array.from({ length: downloads - 1 }, (_, i) => one(i + 1))]);
+  if (scenario.smallPages) await smallPages(neighbourhood, 'line', all);
+  return { ...(await first), ...asOne(await all) };
 }
 
 /** One download by the household's client, as the scenario has it. */
@@ -104,9 +133,9 @@ export async function pooled(
   signal: AbortSignal,
   bytes = neighbourhood.scenario.bytes,
 ): Promise<Watched> {
-  const { via, client, clientRate } = neighbourhood.scenario;
+  const { via, client } = neighbourhood.scenario;
   const { borrower } = neighbourhood;
-  const name = originFile(bytes, number === 0 ? undefined : `${bytes}-${number}.bin`);
+  const name = fileOf(bytes, number);
   return await watched(neighbourhood, name, bytes, `pooled-${number}`, async (file, onStart) => {
     if (via === 'get-https') {
       const target = `https://${ORIGIN_NAME}/${name}`;
@@ -117,8 +146,8 @@ export async function pooled(
       const { ms, ...told } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Told & { ms: number };
       return { code, ms, told };
     }
-    const rate = clientRate === undefined ? {} : { rate: clientRate };
-    const wanted = { file, url: `http://${ORIGIN_NAME}/${name}`, proxy: borrower.proxy, ...rate };
+    const target = `http://${ORIGIN_NAME}/${name}`;
+    const wanted = { file, url: target, proxy: borrower.proxy, ...pace(neighbourhood.scenario) };
     return await download(oneFile(client, wanted), { ns: borrower.clientNs, signal, onStart });
   });
 }

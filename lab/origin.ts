@@ -16,7 +16,7 @@ import { Running } from './process.ts';
 /** Of the range for measurements (RFC 2544): no address of anybody. */
 export const ORIGIN_ADDRESS = '198.18.0.1';
 export const ORIGIN_NAME = 'origin.lab';
-export const MPTCP_PORT = 8080;
+export const MPTCP_PORTS = { http: 8080, https: 8443 } as const;
 
 const FILES = join(RUN_FOLDER, 'files');
 export const CA_FILE = join(RUN_FOLDER, 'ca.pem');
@@ -123,10 +123,8 @@ export async function startOrigin({ ns, kind, signal }: OriginOptions): Promise<
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${folder}/${name};`)
     .join(' ');
-  const listen =
-    kind === 'mptcp'
-      ? `listen ${ORIGIN_ADDRESS}:${MPTCP_PORT};`
-      : `listen ${ORIGIN_ADDRESS}:80; listen ${ORIGIN_ADDRESS}:443 ssl;
+  const ports = kind === 'mptcp' ? MPTCP_PORTS : { http: 80, https: 443 };
+  const listen = `listen ${ORIGIN_ADDRESS}:${ports.http}; listen ${ORIGIN_ADDRESS}:${ports.https} ssl;
        ssl_certificate ${CERTIFICATE_FILE}; ssl_certificate_key ${KEY_FILE};`;
   const config = join(folder, 'nginx.conf');
   const pidFile = join(folder, 'pid');

@@ -10,6 +10,7 @@ import type { Milliseconds } from '../src/core/units.ts';
 import type { Household } from './household.ts';
 import {
   allLinesByMptcp,
+  asOne,
   linesAlone,
   linesAloneAllTheWhile,
   ownLineByAria2,
@@ -204,9 +205,7 @@ async function runPooled(
         );
   return {
     scheme,
-    bytes: done.reduce((sum, { bytes }) => sum + bytes, 0),
-    ms: Math.max(...done.map(({ ms }) => ms)),
-    isRight: done.every(({ isRight }) => isRight),
+    ...asOne(done),
     wrong: done.map(({ wrong }) => wrong),
     codes: done.map(({ code }) => code),
     samples: done[0]?.samples ?? [],

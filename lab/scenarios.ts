@@ -151,8 +151,7 @@ const TEXTS: readonly ScenarioText[] = [
     says: 'the own line 20 Mbit/s, two neighbours whose rate changes every second',
     lines: [line(20, 10), line(50, 35, { trace: trace(LTE_A) }), line(50, 35, { trace: trace(LTE_B) })],
     bytes: '60 MB',
-    beside: [],
-    bars: [{ figure: 'efficiency', atLeast: 0.93 }, { figure: 'windowMiB', atMost: 8 }, ONCE],
+    bars: [{ figure: 'efficiency', atLeast: 0.93 }, { figure: 'windowMiB', atMost: 8 }, AHEAD, ONCE],
   },
   {
     name: 'radio',
@@ -160,7 +159,8 @@ const TEXTS: readonly ScenarioText[] = [
     lines: equal(3, 50, 10),
     radio: '60 Mbit/s',
     bytes: '100 MB',
-    beside: [],
+    // What has an address on every line has no radio between.
+    beside: ['aria2'],
     bars: [{ figure: 'ofOwn', atLeast: 1.5 }, ONCE],
   },
   {
@@ -233,8 +233,7 @@ const TEXTS: readonly ScenarioText[] = [
     lines: equal(3, 50, 10),
     bytes: '25 MB',
     downloads: 4,
-    beside: [],
-    bars: [{ figure: 'efficiency', atLeast: 0.9 }, { figure: 'windowMiB', atMost: 16 }, ONCE],
+    bars: [{ figure: 'efficiency', atLeast: 0.9 }, { figure: 'windowMiB', atMost: 16 }, AHEAD, ONCE],
   },
   {
     name: 'small-pages',
@@ -242,8 +241,7 @@ const TEXTS: readonly ScenarioText[] = [
     lines: equal(3, 50, 10),
     bytes: '60 MB',
     smallPages: true,
-    beside: [],
-    bars: [{ figure: 'smallLatency', atMost: 1.2 }, ONCE],
+    bars: [{ figure: 'smallLatency', atMost: 1.2 }, AHEAD, ONCE],
     quick: { bytes: '30 MB' },
   },
   {
@@ -252,8 +250,7 @@ const TEXTS: readonly ScenarioText[] = [
     lines: equal(3, 50, 10),
     bytes: '30 MB',
     clientRate: '40 Mbit/s',
-    beside: [],
-    bars: [{ figure: 'windowMiB', atMost: 8 }, ONCE],
+    bars: [{ figure: 'windowMiB', atMost: 8 }, AHEAD, ONCE],
   },
   ...(['1 MB', '10 MB', '1 GB'] as const).map(
     (bytes): ScenarioText => ({
@@ -261,13 +258,12 @@ const TEXTS: readonly ScenarioText[] = [
       says: `${bytes} over 50, 50 and 20 Mbit/s at 10, 10 and 25 ms`,
       lines: [line(50, 10), line(50, 10), line(20, 25)],
       bytes,
-      beside: bytes === '1 GB' ? [] : ['aria2', 'mptcp'],
       bars: [
         ...(bytes === '1 MB'
           ? []
           : [{ figure: 'efficiency' as const, atLeast: bytes === '10 MB' ? 0.85 : 0.97 }]),
         { figure: 'ofOwn', atLeast: 0.98 },
-        ...(bytes === '1 GB' ? [] : [AHEAD]),
+        AHEAD,
         ONCE,
       ],
       ...(bytes === '10 MB' && { quick: {} }),
@@ -287,8 +283,7 @@ const TEXTS: readonly ScenarioText[] = [
     lines: [line(50, 10), line(50, 10), line(20, 25)],
     bytes: '100 MB',
     via: 'get-https',
-    beside: [],
-    bars: [...FULL.filter(({ figure }) => figure !== 'aheadOfMptcp'), { figure: 'cpuPerGiB', atMost: 1.2 }],
+    bars: [...FULL, { figure: 'cpuPerGiB', atMost: 1.2 }],
     quick: {},
   },
   ...(['wget', 'aria2'] as const).map(
@@ -298,8 +293,7 @@ const TEXTS: readonly ScenarioText[] = [
       lines: [line(50, 10), line(50, 10), line(20, 25)],
       bytes: '100 MB',
       client,
-      beside: [],
-      bars: [{ figure: 'efficiency', atLeast: 0.97 }, { figure: 'windowMiB', atMost: 8 }, ONCE],
+      bars: [{ figure: 'efficiency', atLeast: 0.97 }, { figure: 'windowMiB', atMost: 8 }, AHEAD, ONCE],
     }),
   ),
   {

@@ -31,3 +31,13 @@ test('what a client takes at most is told to each in its own words', () => {
   for (const client of ['curl', 'wget', 'aria2'] as const)
     assert.match(oneFile(client, { ...wanted, rate: 5_000_000.4 }).command.join(' '), /limit.*5000000\b/);
 });
+
+test('whose certificates are right is told to each in its own words, and only where it matters', () => {
+  for (const client of ['curl', 'wget', 'aria2'] as const) {
+    assert.match(
+      oneFile(client, { ...wanted, authority: '/run/x/ca.pem' }).command.join(' '),
+      /cert.*ca\.pem\b/,
+    );
+    assert.doesNotMatch(oneFile(client, wanted).command.join(' '), /cert/);
+  }
+});
