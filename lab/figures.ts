@@ -23,6 +23,8 @@ export interface Figures {
   readonly aloneMbit: readonly number[];
   readonly aria2Ms: Spread | null;
   readonly mptcpMs: Spread | null;
+  /** Of the client alone, which has nothing to do but to take what comes: what a process costs on these lines at the least. */
+  readonly mptcpCpuPerGiB: Spread | null;
   readonly schemes: Readonly<Partial<Record<PoolScheme, SchemeFigures>>>;
   readonly bars: readonly Judged[];
   readonly allRight: boolean;
@@ -129,7 +131,7 @@ export function longestGapMs({ samples }: Pick<PooledRun, 'samples'>): Milliseco
   return longest;
 }
 
-const perGiB = ({ bytes }: PooledRun, ms: Milliseconds): number => (ms / 1000 / bytes) * GIB;
+const perGiB = ({ bytes }: Transfer, ms: Milliseconds): number => (ms / 1000 / bytes) * GIB;
 
 function schemeFigures(scenario: Scenario, result: Result, scheme: PoolScheme): SchemeFigures {
   const runs = result.rounds.flatMap((round) =>
@@ -195,6 +197,9 @@ export function figuresOf(scenario: Scenario, result: Result, strictness: Strict
     ),
     aria2Ms: spreadOf(rounds.map(({ aria2 }) => aria2?.ms)),
     mptcpMs: spreadOf(rounds.map(({ mptcp }) => mptcp?.ms)),
+    mptcpCpuPerGiB: spreadOf(
+      rounds.map(({ mptcp }) => (mptcp === undefined ? undefined : perGiB(mptcp, mptcp.cpuMs))),
+    ),
     schemes,
     bars,
     allRight,

@@ -123,7 +123,8 @@ export async function allLinesByMptcp(neighbourhood: Neighbourhood, signal: Abor
   const first = one(0);
   const all = Promise.all([first, ...Array.from({ length: downloads - 1 }, (_, i) => one(i + 1))]);
   if (scenario.smallPages) await smallPages(neighbourhood, 'line', all);
-  return { ...(await first), ...asOne(await all) };
+  const done = await all;
+  return { ...(await first), ...asOne(done), cpuMs: done.reduce((sum, { cpuMs }) => sum + cpuMs, 0) };
 }
 
 /** One download by the household's client, as the scenario has it. */

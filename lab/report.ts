@@ -68,6 +68,7 @@ function details({ scenario, figures }: Evaluated): readonly string[] {
     Object.entries(adaptive?.cpuPerGiBBy ?? {})
       .map(([name, s]) => `${name.replace('Household ', '')}: ${number(s, 2)}`)
       .join(', '),
+    spread(figures.mptcpCpuPerGiB, 1),
   ];
 }
 
@@ -176,7 +177,8 @@ ${table(['scenario', 'lines alone', 'own line, aria2 -x16', 'MPTCP', ...SCHEMES,
 
 Of \`adaptive\`: what neighbours brought of the bytes; times as fast as the own line alone; most held in the window; bytes fetched twice; rate of the last 5 % of the bytes
 over the mean rate; longest time without a byte for the client; processor seconds for each GiB of all
-daemons (and of \`get\`, where it is the client), and of each process: the households by their numbers, the borrower 1.
+daemons (and of \`get\`, where it is the client), and of each process: the households by their numbers, the borrower 1. Beside it
+what the client of MPTCP takes, which does nothing but take over the same lines what comes.
 
 ${table(
   [
@@ -189,6 +191,7 @@ ${table(
     'longest gap, ms',
     'CPU s/GiB',
     'CPU s/GiB by process',
+    'of the client of MPTCP',
   ],
   all.map(details),
 )}
