@@ -31,6 +31,12 @@ export interface Figures {
   readonly held: boolean;
 }
 
+export interface Evaluated {
+  readonly scenario: Scenario;
+  readonly result: Result;
+  readonly figures: Figures;
+}
+
 export interface SchemeFigures {
   readonly ms: Spread;
   readonly efficiency: Spread;

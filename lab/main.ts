@@ -4,26 +4,26 @@
  */
 import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { type Calibration, calibrate, showCalibration } from './calibrate.ts';
 import { LabError } from './failure.ts';
 import type { Figures } from './figures.ts';
 import { untilInterrupted } from './interrupt.ts';
-import { measuredLending, quickenedLending, shownLending } from './lending.ts';
-import type { LendingFigures } from './lending-figures.ts';
-import { writeLendingReport } from './lending-report.ts';
-import type { LendingScenario } from './lending-scenario.ts';
-import { LENDING_SCENARIOS } from './lending-scenarios.ts';
+import type { LendingFigures } from './lending/figures.ts';
+import { measuredLending, quickenedLending, shownLending } from './lending/measured.ts';
+import { writeLendingReport } from './lending/report.ts';
+import type { LendingScenario } from './lending/scenario.ts';
+import { LENDING_SCENARIOS } from './lending/scenarios.ts';
 import { measured, measuredQuickly, shortMatrix } from './matrix.ts';
 import { claim, clean, leftOver } from './namespaces.ts';
 import { checkMachine } from './needed.ts';
 import { RESULTS_FOLDER } from './places.ts';
-import { writeReport } from './report.ts';
+import { writeReport } from './report/report.ts';
 import { REPORT_ROUNDS } from './results.ts';
 import { soakScenario } from './run.ts';
 import type { Scenario } from './scenario.ts';
 import { MATRIX, SCENARIOS } from './scenarios.ts';
 import { shown } from './show.ts';
-import { wireKind } from './wires.ts';
+import { type Calibration, calibrate, showCalibration } from './wire/calibrate.ts';
+import { wireKind } from './wire/wires.ts';
 
 const QUICK_ROUNDS = 3;
 const SOAK_RUNS = 50;

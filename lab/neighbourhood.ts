@@ -17,8 +17,8 @@ import { addNamespace, clientNs, ip, MULTI_NS, ORIGIN_NS, RADIO_NS, routerNs } f
 import { makeCertificates, ORIGIN_ADDRESS, startNames, startOrigin } from './origin.ts';
 import { NAMES_PORT } from './places.ts';
 import { type Line, queueOf, type Scenario } from './scenario.ts';
-import type { WayShape, Wires } from './wire-contract.ts';
-import { openWires } from './wires.ts';
+import type { WayShape, Wires } from './wire/contract.ts';
+import { openWires } from './wire/wires.ts';
 
 const OTHER_ORIGIN_NS = `${ORIGIN_NS}-other`;
 const RADIO = 'radio';

@@ -9,8 +9,8 @@ import type { Event } from '../src/core/events.ts';
 import type { Bytes, Milliseconds } from '../src/core/units.ts';
 import type { Wrong } from './origin.ts';
 import { REPOSITORY, RESULTS_FOLDER } from './places.ts';
+import type { Look } from './report/spans.ts';
 import type { PoolScheme } from './scenario.ts';
-import type { Look } from './spans.ts';
 import type { Sample, Transfer, Watched } from './watched.ts';
 
 /** What had been carried, so long after the beginning. */

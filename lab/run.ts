@@ -1,6 +1,6 @@
 /**
  * Runs one scenario: the neighbourhood, then rounds of all measurements one after the other, so that what the machine
- * does meanwhile meets all of them. Used by main.ts.
+ * does meanwhile meets all of them. Used by matrix.ts, and for soaking by main.ts.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,9 +22,9 @@ import {
 import { Neighbourhood } from './neighbourhood.ts';
 import { REPOSITORY, RUN_FOLDER } from './places.ts';
 import { must, Running } from './process.ts';
+import type { Look } from './report/spans.ts';
 import { commit, keep, machine, type PooledRun, type Result, type Round } from './results.ts';
 import type { PoolScheme, Scenario } from './scenario.ts';
-import type { Look } from './spans.ts';
 import type { Told } from './watched.ts';
 import { Weather } from './weather.ts';
 

@@ -1,7 +1,7 @@
 /*
  * The wire: rate, delay, jitter, loss and a drop-tail queue between TUN devices of different network namespaces, in
  * user space, for kernels without netem. One process carries all the lines of a neighbourhood, and its radio.
- * lab/wire.ts compiles it on first use, starts it, and speaks to it: one line in on stdin, one line out on stdout.
+ * lab/wire/wire.ts compiles it on first use, starts it, and speaks to it: one line in on stdin, one line out on stdout.
  * It ends when stdin does, and its devices with it. It must never alter, duplicate or reorder a packet.
  *
  *     wire NAME NS-A DEV-A NS-B DEV-B   two ways, each with a rate of its own: NAME.down from A to B, NAME.up back

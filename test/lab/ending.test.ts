@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { untilInterrupted } from '../../lab/interrupt.ts';
-import { LineSamples } from '../../lab/line-samples.ts';
+import { LineSamples } from '../../lab/lending/line-samples.ts';
 import { whileLooking } from '../../lab/looking.ts';
-import { TunWires } from '../../lab/wire.ts';
+import { TunWires } from '../../lab/wire/wire.ts';
 import { until } from '../support/until.ts';
 
 const needsSetpriv = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linkCommands, netemWords, receivedOf } from '../../lab/netem.ts';
-import { chooseWire } from '../../lab/wires.ts';
+import { linkCommands, netemWords, receivedOf } from '../../lab/wire/netem.ts';
+import { chooseWire } from '../../lab/wire/wires.ts';
 
 const words = (...args: Parameters<typeof netemWords>): string => netemWords(...args).join(' ');
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { figuresOf } from '../../lab/figures.ts';
-import { type Evaluated, evaluationOf } from '../../lab/report.ts';
+import { type Evaluated, figuresOf } from '../../lab/figures.ts';
+import { evaluationOf } from '../../lab/report/report.ts';
 import type { PooledRun } from '../../lab/results.ts';
 import { aloneBytes } from '../../lab/scenario.ts';
 import { MATRIX, SCENARIOS } from '../../lab/scenarios.ts';

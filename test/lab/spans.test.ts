@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BLOCK_BYTES, type Look, occupancyDensity, reorderDensity, strokesOf } from '../../lab/spans.ts';
+import {
+  BLOCK_BYTES,
+  type Look,
+  occupancyDensity,
+  reorderDensity,
+  strokesOf,
+} from '../../lab/report/spans.ts';
 
 const MIB = 16 * BLOCK_BYTES;
 const look = (

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { barChart, densityChart, lineChart, stackedChart, strokeChart, ticks } from '../../lab/svg.ts';
+import { barChart, densityChart, lineChart, stackedChart, strokeChart, ticks } from '../../lab/report/svg.ts';
 
 const axes = { title: 'A <title>', x: 'time, s', y: 'Mbit/s' };
 const points = [

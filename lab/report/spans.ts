@@ -2,7 +2,7 @@
  * What can be read from looks at the spans in flight: the map of one download, and how far out of order its bytes came,
  * after RFC 5236. A look is taken every few milliseconds, so what comes between two is spread evenly over that time. Pure.
  */
-import type { Bytes, Milliseconds } from '../src/core/units.ts';
+import type { Bytes, Milliseconds } from '../../src/core/units.ts';
 
 export interface Look {
   readonly ms: Milliseconds;

@@ -1,6 +1,6 @@
 /**
  * Pictures: bars, stacked areas, lines and densities, as SVG with text that can be read and colours that tell apart. Pure; used by
- * report.ts. Every picture says its units.
+ * pictures.ts and the report of lending. Every picture says its units.
  */
 
 const WIDTH = 760;

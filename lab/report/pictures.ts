@@ -1,14 +1,13 @@
 /**
  * The pictures of the evaluation, from the results. Pure: gives SVG texts and what they show; report.ts writes them.
  */
-import { type Bytes, MIB } from '../src/core/units.ts';
-import { goodput, OWN_PATH, type Spread } from './figures.ts';
-import type { Evaluated } from './report.ts';
-import type { PooledRun } from './results.ts';
-import { SCHEMES } from './scenario.ts';
+import { type Bytes, MIB } from '../../src/core/units.ts';
+import { type Evaluated, goodput, OWN_PATH, type Spread } from '../figures.ts';
+import type { PooledRun } from '../results.ts';
+import { SCHEMES } from '../scenario.ts';
+import type { Sample } from '../watched.ts';
 import { BLOCK_BYTES, occupancyDensity, reorderDensity, strokesOf } from './spans.ts';
 import { barChart, densityChart, lineChart, stackedChart, strokeChart } from './svg.ts';
-import type { Sample } from './watched.ts';
 
 export interface Picture {
   readonly file: string;
@@ -22,7 +21,6 @@ const COMPLETION = ['three-homes', 'falling', 'fast', 'lossy', 'slow-neighbours'
 const SIZES = ['file-1mb', 'file-10mb', 'three-homes', 'file-1gb'];
 /** Throughput is averaged over this many samples. */
 const SMOOTH = 6;
-/** The name of the own line among the paths. */
 
 export function pictures(all: readonly Evaluated[]): readonly Picture[] {
   const named = (names: readonly string[]): readonly Evaluated[] =>

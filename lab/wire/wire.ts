@@ -1,5 +1,5 @@
 /**
- * The wire in user space: its process, compiled on first use, started, and spoken to. See wire/wire.c for what it does
+ * The wire in user space: its process, compiled on first use, started, and spoken to. See wire.c for what it does
  * and for its commands. Opened by wires.ts; changes of a line while it is in use go through here.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
@@ -7,12 +7,12 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { LabError } from './failure.ts';
-import { CACHE_FOLDER } from './places.ts';
-import { guarded, must } from './process.ts';
-import { Counters, type Device, type WayShape, type Wires } from './wire-contract.ts';
+import { LabError } from '../failure.ts';
+import { CACHE_FOLDER } from '../places.ts';
+import { guarded, must } from '../process.ts';
+import { Counters, type Device, type WayShape, type Wires } from './contract.ts';
 
-const SOURCE = join(import.meta.dirname, 'wire', 'wire.c');
+const SOURCE = join(import.meta.dirname, 'wire.c');
 
 /** The program, compiled if this source never was. @throws LabError */
 export async function compileWire(): Promise<string> {

@@ -2,7 +2,7 @@
  * What a wire can do, whatever it is made of: wire.ts is in user space, netem.ts in the kernel. Pure.
  */
 import { z } from 'zod';
-import type { Bytes, BytesPerSecond, Milliseconds } from '../src/core/units.ts';
+import type { Bytes, BytesPerSecond, Milliseconds } from '../../src/core/units.ts';
 
 const Way = z.object({
   /** What came out at the other end. */

@@ -4,21 +4,15 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Judged } from './bars.ts';
-import { LabError } from './failure.ts';
-import { type Figures, figuresOf, type SchemeFigures, type Spread } from './figures.ts';
-import { findingOf } from './findings.ts';
+import type { Judged } from '../bars.ts';
+import { LabError } from '../failure.ts';
+import { type Evaluated, type Figures, figuresOf, type SchemeFigures, type Spread } from '../figures.ts';
+import { findingOf } from '../findings.ts';
+import { REPOSITORY } from '../places.ts';
+import { latestResults, shownMachine } from '../results.ts';
+import { ALONE_MS, aloneBytes, SCHEMES } from '../scenario.ts';
+import { MATRIX } from '../scenarios.ts';
 import { pictures } from './pictures.ts';
-import { REPOSITORY } from './places.ts';
-import { latestResults, type Result, shownMachine } from './results.ts';
-import { ALONE_MS, aloneBytes, SCHEMES, type Scenario } from './scenario.ts';
-import { MATRIX } from './scenarios.ts';
-
-export interface Evaluated {
-  readonly scenario: Scenario;
-  readonly result: Result;
-  readonly figures: Figures;
-}
 
 const DOCS = join(REPOSITORY, 'docs');
 const PICTURES = join(DOCS, 'evaluation');

@@ -4,18 +4,13 @@
  *
  *     line bytes - own bytes = lent bytes
  */
-import type { Event } from '../src/core/events.ts';
-import type { Bytes, BytesPerSecond, Milliseconds } from '../src/core/units.ts';
-import type { Strictness } from './bars.ts';
-import type { Spread } from './figures.ts';
-import {
-  ceilingOf,
-  type LendingBar,
-  type LendingFigureName,
-  type LendingScenario,
-} from './lending-scenario.ts';
+import type { Event } from '../../src/core/events.ts';
+import type { Bytes, BytesPerSecond, Milliseconds } from '../../src/core/units.ts';
+import type { Strictness } from '../bars.ts';
+import type { Spread } from '../figures.ts';
+import { median, percentile } from '../middle.ts';
 import type { LineSample } from './line-samples.ts';
-import { median, percentile } from './middle.ts';
+import { ceilingOf, type LendingBar, type LendingFigureName, type LendingScenario } from './scenario.ts';
 
 /** A stretch of time, on the samples' clock. */
 export interface Stretch {

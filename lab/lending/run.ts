@@ -1,6 +1,6 @@
 /**
  * Runs a lending scenario: the neighbourhood, then rounds of what happens in it, while the line's counters are sampled.
- * Used by main.ts.
+ * Used by measured.ts.
  *
  *     alone:    small requests ─ own downloads        nobody borrows
  *     lending:  borrowers begin ─ small requests on an idle line ─ own download, rest, own download, rest …
@@ -8,19 +8,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { EventRecord } from '../src/core/events.ts';
-import type { Milliseconds } from '../src/core/units.ts';
-import { curl } from './clients.ts';
-import type { Household } from './household.ts';
-import type { LendingRound, OwnDownload, Stretch } from './lending-figures.ts';
-import { ceilingOf, type LendingScenario, neighbourhoodOf } from './lending-scenario.ts';
+import type { EventRecord } from '../../src/core/events.ts';
+import type { Milliseconds } from '../../src/core/units.ts';
+import { curl } from '../clients.ts';
+import type { Household } from '../household.ts';
+import { addNamespace, ORIGIN_NS, PROBE_NS } from '../namespaces.ts';
+import { Neighbourhood, wireOf } from '../neighbourhood.ts';
+import { CA_FILE, ORIGIN_ADDRESS, ORIGIN_NAME, originFile, TINY_FILE } from '../origin.ts';
+import { RUN_FOLDER } from '../places.ts';
+import { must, Running, run } from '../process.ts';
+import { wireKind } from '../wire/wires.ts';
+import type { LendingRound, OwnDownload, Stretch } from './figures.ts';
 import { LineSamples } from './line-samples.ts';
-import { addNamespace, ORIGIN_NS, PROBE_NS } from './namespaces.ts';
-import { Neighbourhood, wireOf } from './neighbourhood.ts';
-import { CA_FILE, ORIGIN_ADDRESS, ORIGIN_NAME, originFile, TINY_FILE } from './origin.ts';
-import { RUN_FOLDER } from './places.ts';
-import { must, Running, run } from './process.ts';
-import { wireKind } from './wires.ts';
+import { ceilingOf, type LendingScenario, neighbourhoodOf } from './scenario.ts';
 
 /** How many own downloads the ones while lending are compared with. */
 const ALONE_TIMES = 2;

@@ -1,11 +1,11 @@
 /**
  * What goes over the lender's line, many times a second, from the counters of its router: all of it came in at `wan`; what
  * went out at `lan` was for the household's own client; the rest was lent. Borrowers' parts are what came in at their
- * routers' `radio`. Used by lending-run.ts. It reads the kernel's counters only, and knows nothing of what the daemons say.
+ * routers' `radio`. Used by run.ts. It reads the kernel's counters only, and knows nothing of what the daemons say.
  */
 import { readFileSync } from 'node:fs';
-import type { Bytes, Milliseconds } from '../src/core/units.ts';
-import { LabError } from './failure.ts';
+import type { Bytes, Milliseconds } from '../../src/core/units.ts';
+import { LabError } from '../failure.ts';
 
 const SAMPLE_MS: Milliseconds = 10;
 const ETHERNET_BYTES: Bytes = 14;

@@ -2,13 +2,13 @@
  * A lending scenario measured, kept and judged. Called by main.ts; the report reads what is kept.
  */
 import { join } from 'node:path';
-import type { Milliseconds } from '../src/core/units.ts';
-import { isKnownMissed } from './findings.ts';
-import { type LendingFigures, type LendingRound, lendingFiguresOf } from './lending-figures.ts';
-import { type LendingSettings, runLending, whyLeftOut } from './lending-run.ts';
-import type { LendingScenario } from './lending-scenario.ts';
-import { RESULTS_FOLDER } from './places.ts';
-import { commit, keep, latest, machine } from './results.ts';
+import type { Milliseconds } from '../../src/core/units.ts';
+import { isKnownMissed } from '../findings.ts';
+import { RESULTS_FOLDER } from '../places.ts';
+import { commit, keep, latest, machine } from '../results.ts';
+import { type LendingFigures, type LendingRound, lendingFiguresOf } from './figures.ts';
+import { type LendingSettings, runLending, whyLeftOut } from './run.ts';
+import type { LendingScenario } from './scenario.ts';
 
 /** Beside those of pooled downloads, which are others. */
 const FOLDER = join(RESULTS_FOLDER, 'lending');

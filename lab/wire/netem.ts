@@ -10,11 +10,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Bytes } from '../src/core/units.ts';
-import { ip } from './namespaces.ts';
-import { RUN_FOLDER } from './places.ts';
-import { must, Running, run } from './process.ts';
-import type { Counters, Device, WayShape, Wires } from './wire-contract.ts';
+import type { Bytes } from '../../src/core/units.ts';
+import { ip } from '../namespaces.ts';
+import { RUN_FOLDER } from '../places.ts';
+import { must, Running, run } from '../process.ts';
+import type { Counters, Device, WayShape, Wires } from './contract.ts';
 
 const PACKET_BYTES: Bytes = 1500;
 /** Of a way without a rate: more than any test has under way. */

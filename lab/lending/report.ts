@@ -4,16 +4,16 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LabError } from './failure.ts';
-import { findingOf } from './findings.ts';
-import { type LendingResult, latestLending } from './lending.ts';
-import { type LendingFigures, type LendingRound, lendingFiguresOf } from './lending-figures.ts';
-import type { LendingScenario } from './lending-scenario.ts';
-import { LENDING_SCENARIOS } from './lending-scenarios.ts';
+import { LabError } from '../failure.ts';
+import { findingOf } from '../findings.ts';
+import { REPOSITORY } from '../places.ts';
+import { lineChart, type Series } from '../report/svg.ts';
+import { shownMachine } from '../results.ts';
+import { type LendingFigures, type LendingRound, lendingFiguresOf } from './figures.ts';
 import type { LineSample } from './line-samples.ts';
-import { REPOSITORY } from './places.ts';
-import { shownMachine } from './results.ts';
-import { lineChart, type Series } from './svg.ts';
+import { type LendingResult, latestLending } from './measured.ts';
+import type { LendingScenario } from './scenario.ts';
+import { LENDING_SCENARIOS } from './scenarios.ts';
 
 const FOLDER = join(REPOSITORY, 'docs', 'lending');
 /** A point of the picture is the rate of so long; so long before the first own download, and in all. */

@@ -1,7 +1,7 @@
 /**
  * The lending scenarios, with the bars that their figures are held to. Pure.
  */
-import { type LendingBar, LendingScenario, type LendingText } from './lending-scenario.ts';
+import { type LendingBar, LendingScenario, type LendingText } from './scenario.ts';
 
 /** The household's own people don't notice that their line is lent. */
 const HOUSEHOLD_FIRST: LendingBar[] = [

@@ -1,10 +1,10 @@
 /**
  * A lending scenario: one household lends its line, others borrow all the while, and the lender's own people come and go.
- * The declarative form, checked when it is read; lending-scenarios.ts holds the list, lending-run.ts runs one. Pure.
+ * The declarative form, checked when it is read; scenarios.ts holds the list, run.ts runs one. Pure.
  */
 import { z } from 'zod';
-import type { BytesPerSecond } from '../src/core/units.ts';
-import { Line, rate, Scenario, size, time } from './scenario.ts';
+import type { BytesPerSecond } from '../../src/core/units.ts';
+import { Line, rate, Scenario, size, time } from '../scenario.ts';
 
 /** A household that borrows; it pools over its own line and the lender's. */
 const Borrower = z.strictObject({
@@ -17,7 +17,7 @@ const Borrower = z.strictObject({
   weight: z.number().positive().optional(),
 });
 
-/** Figures that can be held to a bar; what they mean is in lending-figures.ts. */
+/** Figures that can be held to a bar; what they mean is in figures.ts. */
 export const LENDING_FIGURES = [
   'ownPart',
   'ownFirstSecond',

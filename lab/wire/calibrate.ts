@@ -3,11 +3,11 @@
  * connects, on lines alone and all at once. Used by main.ts; it must know nothing of linepool.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { addNamespace, clientNs, ORIGIN_NS, routerNs } from './namespaces.ts';
-import { layLine, layOrigins, wireOf } from './neighbourhood.ts';
-import { makeCertificates, ORIGIN_ADDRESS, originFile, startOrigin } from './origin.ts';
-import { must } from './process.ts';
-import { Scenario } from './scenario.ts';
+import { addNamespace, clientNs, ORIGIN_NS, routerNs } from '../namespaces.ts';
+import { layLine, layOrigins, wireOf } from '../neighbourhood.ts';
+import { makeCertificates, ORIGIN_ADDRESS, originFile, startOrigin } from '../origin.ts';
+import { must } from '../process.ts';
+import { Scenario } from '../scenario.ts';
 import { openWires } from './wires.ts';
 
 export interface Calibration {

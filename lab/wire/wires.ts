@@ -1,12 +1,12 @@
 /**
  * Which wire is used: netem where this kernel has it, else the one in user space; or the one that LINEPOOL_LAB_WIRE names.
- * Called by neighbourhood.ts, calibrate.ts and main.ts.
+ * Called by what lays neighbourhoods and by calibrate.ts.
  */
-import { LabError } from './failure.ts';
-import { addNamespace, PROBE_NS } from './namespaces.ts';
+import { LabError } from '../failure.ts';
+import { addNamespace, PROBE_NS } from '../namespaces.ts';
+import type { Wires } from './contract.ts';
 import { hasNetem, NetemWires } from './netem.ts';
 import { compileWire, TunWires } from './wire.ts';
-import type { Wires } from './wire-contract.ts';
 
 export type WireKind = 'netem' | 'tun';
 
