@@ -12,7 +12,7 @@ import { measuredLending, quickenedLending, shownLending } from './lending/measu
 import { writeLendingReport } from './lending/report.ts';
 import type { LendingScenario } from './lending/scenario.ts';
 import { LENDING_SCENARIOS } from './lending/scenarios.ts';
-import { measured, measuredQuickly, shortMatrix } from './matrix.ts';
+import { type MeasureSettings, measured, measuredQuickly, shortMatrix } from './matrix.ts';
 import { claim, clean, leftOver } from './namespaces.ts';
 import { checkMachine } from './needed.ts';
 import { RESULTS_FOLDER } from './places.ts';
@@ -73,28 +73,68 @@ function roundsOf({ runs }: RunFlags, preset: number): number {
   return rounds;
 }
 
-async function runAll(
-  scenarios: readonly Scenario[],
-  flags: RunFlags,
-  { quick, signal }: { quick: boolean; signal: AbortSignal },
-) {
-  const rounds = roundsOf(flags, quick ? QUICK_ROUNDS : REPORT_ROUNDS);
+interface Measuring<S, F> {
+  readonly scenarios: readonly S[];
+  readonly rounds: number;
+  readonly measure: (scenario: S, settings: MeasureSettings) => Promise<F>;
+  /** For people. */
+  readonly shown: (figures: F) => readonly string[];
+}
+
+/** One after the other; what each came to is said as soon as it is known. */
+async function measureAll<
+  S extends { readonly name: string; readonly says: string },
+  F extends { readonly held: boolean },
+>(
+  { scenarios, rounds, measure, shown: show }: Measuring<S, F>,
+  { keep, profile, json }: RunFlags,
+  signal: AbortSignal,
+): Promise<void> {
   checkMachine();
-  using claimed = claim(flags.keep === true);
-  const { profile } = flags;
+  using claimed = claim(keep === true);
   const settings = { rounds, signal, say, ...(profile !== undefined && { profiles: resolve(profile) }) };
-  const all: Figures[] = [];
+  const began = performance.now();
+  const all: F[] = [];
   for (const scenario of scenarios) {
     say(`${scenario.name}: ${scenario.says}`);
-    const figures = quick ? await measuredQuickly(scenario, settings) : await measured(scenario, settings);
-    for (const line of shown(figures)) say(line);
+    const figures = await measure(scenario, settings);
+    for (const line of show(figures)) say(line);
     all.push(figures);
   }
   const held = all.every((figures) => figures.held);
-  say(`Every run is kept in ${RESULTS_FOLDER}${flags.keep === true ? `, logs in ${claimed.folder}` : ''}.`);
-  if (flags.json === true) process.stdout.write(`${JSON.stringify({ held, scenarios: all }, round)}\n`);
+  const minutes = (performance.now() - began) / 60_000;
+  say(
+    `${minutes.toFixed(1)} min. Every run is kept in ${RESULTS_FOLDER}${keep === true ? `, logs in ${claimed.folder}` : ''}.`,
+  );
+  if (json === true) process.stdout.write(`${JSON.stringify({ held, scenarios: all }, round)}\n`);
   process.exitCode = held ? 0 : EXIT_BAR;
 }
+
+const runAll = (scenarios: readonly Scenario[], flags: RunFlags, quick: boolean, signal: AbortSignal) =>
+  measureAll<Scenario, Figures>(
+    {
+      scenarios,
+      rounds: roundsOf(flags, quick ? QUICK_ROUNDS : REPORT_ROUNDS),
+      measure: quick ? measuredQuickly : measured,
+      shown,
+    },
+    flags,
+    signal,
+  );
+
+const lendAll = (scenarios: readonly LendingScenario[], flags: RunFlags, signal: AbortSignal) => {
+  const quick = flags.quick === true;
+  return measureAll<LendingScenario, LendingFigures>(
+    {
+      scenarios: quick ? scenarios.map(quickenedLending) : scenarios,
+      rounds: roundsOf(flags, quick ? 1 : REPORT_ROUNDS),
+      measure: (scenario, settings) => measuredLending(scenario, { ...settings, quick }),
+      shown: shownLending,
+    },
+    flags,
+    signal,
+  );
+};
 
 /** What was measured is written down, unless it is less than a report is written from. */
 function sayReport(rounds: number): void {
@@ -103,35 +143,6 @@ function sayReport(rounds: number): void {
       ? `docs/evaluation.md stays as it is: it takes ${REPORT_ROUNDS} rounds of every scenario.`
       : `Written: ${writeReport()}`,
   );
-}
-
-async function lendAll(
-  scenarios: readonly LendingScenario[],
-  flags: RunFlags,
-  signal: AbortSignal,
-): Promise<void> {
-  const quick = flags.quick === true;
-  const rounds = roundsOf(flags, quick ? 1 : REPORT_ROUNDS);
-  checkMachine();
-  using _claimed = claim(flags.keep === true);
-  const { profile } = flags;
-  const settings = {
-    rounds,
-    quick,
-    signal,
-    say,
-    ...(profile !== undefined && { profiles: resolve(profile) }),
-  };
-  const all: LendingFigures[] = [];
-  for (const scenario of scenarios) {
-    say(`${scenario.name}: ${scenario.says}`);
-    const figures = await measuredLending(quick ? quickenedLending(scenario) : scenario, settings);
-    for (const line of shownLending(figures)) say(line);
-    all.push(figures);
-  }
-  const held = all.every((figures) => figures.held);
-  if (flags.json === true) process.stdout.write(`${JSON.stringify({ held, scenarios: all }, round)}\n`);
-  process.exitCode = held ? 0 : EXIT_BAR;
 }
 
 function program(signal: AbortSignal): Command {
@@ -162,7 +173,7 @@ function program(signal: AbortSignal): Command {
     .action(async (name: string, flags: RunFlags) => {
       const lending = LENDING_SCENARIOS.get(name);
       if (lending !== undefined) await lendAll([lending], flags, signal);
-      else await runAll([wholeOnly(find(name), flags)], flags, { quick: false, signal });
+      else await runAll([wholeOnly(find(name), flags)], flags, false, signal);
     });
   lab
     .command('lending')
@@ -179,7 +190,7 @@ function program(signal: AbortSignal): Command {
     .option('--json', 'print one JSON object as the last line')
     .action(async (flags: RunFlags & { quick?: boolean }) => {
       const quick = flags.quick === true;
-      await runAll(quick ? shortMatrix() : MATRIX, flags, { quick, signal });
+      await runAll(quick ? shortMatrix() : MATRIX, flags, quick, signal);
       if (!quick) sayReport(roundsOf(flags, REPORT_ROUNDS));
     });
   lab

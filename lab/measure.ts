@@ -142,8 +142,8 @@ export async function pooled(
       const target = `https://${ORIGIN_NAME}/${name}`;
       const command = borrower.command('get', target, '-o', file, '--cacert', CA_FILE, '-q', '--json');
       const options = { ns: borrower.ns, signal, timeoutMs: DOWNLOAD_BOUND_MS, onStart };
-      const { code, stdout, stderr } = await run(command, options);
-      if (code !== 0) throw new LabError(`linepool get ended with ${code}: ${stderr.trim()}`);
+      const { code, stdout, stderr, wallMs } = await run(command, options);
+      if (code !== 0) return { code, ms: wallMs, says: stderr.trim() };
       const { ms, ...told } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Told & { ms: number };
       return { code, ms, told };
     }
@@ -167,12 +167,22 @@ export async function warmUp(neighbourhood: Neighbourhood, signal: AbortSignal):
   const { lines, bytes } = neighbourhood.scenario;
   const sum = lines.reduce((all, { down }) => all + down, 0);
   const warm = Math.min(bytes, Math.max(WARM_LEAST, Math.round((sum * WARM_MS) / 1000)));
-  await pooled(neighbourhood, WARM_NUMBER, signal, Math.max(WARM_LEAST, warm));
+  mustBeWhole(await pooled(neighbourhood, WARM_NUMBER, signal, Math.max(WARM_LEAST, warm)));
+}
+
+/** For downloads that are not judged. @throws LabError when one is not what the origin has */
+export function mustBeWhole({ isRight, code, says, wrong }: Watched): void {
+  if (isRight) return;
+  const [first] = wrong;
+  const what =
+    first === undefined ? `ended with ${code}: ${says ?? ''}` : `has wrong bytes from ${first.start} on`;
+  throw new LabError(`A download that was to warm the daemons, or to be looked at, ${what}`);
 }
 
 async function download({ command, ms }: ClientRun, options: RunOptions) {
   const finished = await run(command, { ...options, timeoutMs: DOWNLOAD_BOUND_MS });
-  return { code: finished.code, ms: ms(finished) };
+  const { code, wallMs, stderr } = finished;
+  return code === 0 ? { code, ms: ms(finished) } : { code, ms: wallMs, says: stderr.trim() };
 }
 
 /** Small pages, one after the other ten times a second, until told to stop; gives how long each took. */
@@ -189,14 +199,20 @@ export async function smallPages(
   until.then(stop, stop);
   while (!ended.signal.aborted) {
     const command = curl('/dev/null', ...way, url(SMALL_FILE));
-    const { code, stdout } = await run(command, { ns: borrower.clientNs });
-    if (code === 0 && !ended.signal.aborted) took.push(Number(stdout) * 1000);
+    const { code, stdout, stderr } = await run(command, { ns: borrower.clientNs });
+    if (ended.signal.aborted) break;
+    if (code !== 0)
+      throw new LabError(`A small page did not come: curl ended with ${code}: ${stderr.trim()}`);
+    took.push(Number(stdout) * 1000);
     await wait(80);
   }
   return took;
 }
 
-/** The own line's download while small pages are asked for: what pooling is compared with. */
+/**
+ * The own line's download, past the proxy, while small pages are asked for through it: what pooling is compared with. So both have the
+ * proxy's kept connections, and what differs is the download.
+ */
 export async function ownLineWithSmallPages(
   neighbourhood: Neighbourhood,
   signal: AbortSignal,
@@ -210,7 +226,7 @@ export async function ownLineWithSmallPages(
     signal,
     timeoutMs: DOWNLOAD_BOUND_MS,
   });
-  const took = await smallPages(neighbourhood, 'line', download);
+  const took = await smallPages(neighbourhood, 'proxy', download);
   await download;
   return took;
 }

@@ -13,6 +13,7 @@ import {
   asOne,
   linesAlone,
   linesAloneAllTheWhile,
+  mustBeWhole,
   ownLineByAria2,
   ownLineWithSmallPages,
   pooled,
@@ -25,7 +26,7 @@ import { must, Running } from './process.ts';
 import type { Look } from './report/spans.ts';
 import { commit, keep, machine, type PooledRun, type Result, type Round } from './results.ts';
 import type { PoolScheme, Scenario } from './scenario.ts';
-import type { Told } from './watched.ts';
+import type { Told, Watched } from './watched.ts';
 import { Weather } from './weather.ts';
 
 const SPY_BOUND_MS: Milliseconds = 5_000;
@@ -47,7 +48,7 @@ export interface RunSettings {
 
 /** Everything measured, and kept in the results folder, each round as soon as it was. */
 export async function runScenario(scenario: Scenario, settings: RunSettings): Promise<Result> {
-  const { rounds: wanted, firstRound, signal, say, profiles, aloneMs, quick } = settings;
+  const { rounds: wanted, firstRound, signal, say, profiles, quick } = settings;
   const about = {
     scenario: scenario.name,
     at: new Date().toISOString(),
@@ -60,7 +61,7 @@ export async function runScenario(scenario: Scenario, settings: RunSettings): Pr
   const rounds: Round[] = [];
   for (let n = firstRound; n < firstRound + wanted; n += 1) {
     await neighbourhood.wires.seed(n);
-    const round = await runRound(neighbourhood, signal, { aloneMs, isFirst: n === firstRound });
+    const round = await runRound(neighbourhood, settings, n === firstRound);
     rounds.push(round);
     keep({ ...about, rounds, complete: false } satisfies Result);
     say(`${scenario.name}, round ${n}: ${summary(round)}`);
@@ -106,8 +107,8 @@ function summary({ alone, aria2, mptcp, pooled: runs }: Round): string {
 
 async function runRound(
   neighbourhood: Neighbourhood,
-  signal: AbortSignal,
-  { aloneMs, isFirst }: { readonly aloneMs: Milliseconds; readonly isFirst: boolean },
+  { aloneMs, signal, say }: RunSettings,
+  isFirst: boolean,
 ): Promise<Round> {
   const { scenario } = neighbourhood;
   const fair = async <T>(
@@ -118,8 +119,15 @@ async function runRound(
   };
   const changing = scenario.lines.some(({ trace }) => trace !== undefined);
   const { alone, carried } = await fair(changing ? linesAloneAllTheWhile : linesAlone);
-  const aria2 = isFirst && scenario.beside.includes('aria2') ? await fair(ownLineByAria2) : undefined;
-  const mptcp = scenario.beside.includes('mptcp') ? await fair(allLinesByMptcp) : undefined;
+  // What it is compared with says nothing when it failed.
+  const whole = (one: Watched, what: string): Watched | undefined => {
+    if (one.isRight) return one;
+    say(`${what} failed, and is left out: exit code ${one.code}, ${one.says ?? 'wrong bytes'}`);
+    return undefined;
+  };
+  const { beside } = scenario;
+  const aria2 = isFirst && beside.includes('aria2') ? whole(await fair(ownLineByAria2), 'aria2') : undefined;
+  const mptcp = beside.includes('mptcp') ? whole(await fair(allLinesByMptcp), 'MPTCP') : undefined;
   const ownSmallMs = scenario.smallPages ? await fair(ownLineWithSmallPages) : [];
   const runs: PooledRun[] = [];
   for (const scheme of scenario.schemes) runs.push(await runPooled(neighbourhood, scheme, signal));
@@ -142,7 +150,7 @@ async function lookedAt(neighbourhood: Neighbourhood, signal: AbortSignal): Prom
   await using spy = Running.start('the spy', command, output, { ns: borrower.ns });
   await spy.until(() => readFileSync(output, 'utf8').startsWith('ready'), SPY_BOUND_MS, signal);
   await using _weather = await Weather.begin(neighbourhood, []);
-  await pooled(neighbourhood, 0, signal);
+  mustBeWhole(await pooled(neighbourhood, 0, signal));
   const { neighbours } = await borrower.ask<{ neighbours: Neighbour[] }>('neighbours');
   const names = new Map(neighbours.map(({ id, name }) => [id, name]));
   const lines = readFileSync(output, 'utf8').split('\n');
@@ -190,10 +198,11 @@ async function runPooled(
     scenario.smallPages ? smallPages(neighbourhood, 'proxy', downloads) : [],
   ]);
   const cpuMs = Object.fromEntries(
-    households.map((household) => [
-      household.name,
-      Math.max(0, household.cpuMs - (before.get(household.name) ?? 0)),
-    ]),
+    households.flatMap((household) => {
+      const ms = household.cpuMs - (before.get(household.name) ?? 0);
+      // Of one that died meanwhile nobody knows.
+      return ms < 0 ? [] : [[household.name, ms]];
+    }),
   );
   const wireAfter = (await wires.counters()).cpuMs;
   const told = done.flatMap((one) => one.told ?? []);

@@ -16,18 +16,21 @@ const equal = (count: number, mbit: number, delayMs: number, more: Partial<LineT
 
 /** What comes twice over the lines is bought for nothing, whatever else a scenario is about. */
 const ONCE: Bar = { figure: 'twicePart', atMost: 0.01 };
+/** All finish together: nobody waits at the end for one that is slow. */
+const TO_THE_END: Bar = { figure: 'lastPartRate', atLeast: 0.8 };
 const AHEAD: Bar = { figure: 'aheadOfMptcp', atLeast: 1 };
 const FULL: Bar[] = [
   { figure: 'efficiency', atLeast: 0.97 },
   { figure: 'windowMiB', atMost: 8 },
   AHEAD,
-  { figure: 'lastPartRate', atLeast: 0.8 },
+  TO_THE_END,
   ONCE,
 ];
 const UNEQUAL: Bar[] = [
   { figure: 'efficiency', atLeast: 0.9 },
   { figure: 'windowMiB', atMost: 8 },
   AHEAD,
+  TO_THE_END,
   ONCE,
 ];
 /** Whatever the neighbours do. */
@@ -151,7 +154,13 @@ const TEXTS: readonly ScenarioText[] = [
     says: 'the own line 20 Mbit/s, two neighbours whose rate changes every second',
     lines: [line(20, 10), line(50, 35, { trace: trace(LTE_A) }), line(50, 35, { trace: trace(LTE_B) })],
     bytes: '60 MB',
-    bars: [{ figure: 'efficiency', atLeast: 0.93 }, { figure: 'windowMiB', atMost: 8 }, AHEAD, ONCE],
+    bars: [
+      { figure: 'efficiency', atLeast: 0.93 },
+      { figure: 'windowMiB', atMost: 8 },
+      AHEAD,
+      TO_THE_END,
+      ONCE,
+    ],
   },
   {
     name: 'radio',
@@ -161,7 +170,7 @@ const TEXTS: readonly ScenarioText[] = [
     bytes: '100 MB',
     // What has an address on every line has no radio between.
     beside: ['aria2'],
-    bars: [{ figure: 'ofOwn', atLeast: 1.5 }, ONCE],
+    bars: [{ figure: 'ofOwn', atLeast: 1.5 }, TO_THE_END, ONCE],
   },
   {
     name: 'vanish',
@@ -241,7 +250,7 @@ const TEXTS: readonly ScenarioText[] = [
     lines: equal(3, 50, 10),
     bytes: '60 MB',
     smallPages: true,
-    bars: [{ figure: 'smallLatency', atMost: 1.2 }, AHEAD, ONCE],
+    bars: [{ figure: 'smallLatency', atMost: 1.2 }, AHEAD, TO_THE_END, ONCE],
     quick: { bytes: '30 MB' },
   },
   {
@@ -264,6 +273,7 @@ const TEXTS: readonly ScenarioText[] = [
           : [{ figure: 'efficiency' as const, atLeast: bytes === '10 MB' ? 0.85 : 0.97 }]),
         { figure: 'ofOwn', atLeast: 0.98 },
         AHEAD,
+        TO_THE_END,
         ONCE,
       ],
       ...(bytes === '10 MB' && { quick: {} }),
@@ -275,7 +285,7 @@ const TEXTS: readonly ScenarioText[] = [
     lines: [line(50, 10), line(50, 10), line(20, 25)],
     bytes: '10 MB',
     cold: true,
-    bars: [{ figure: 'ofOwn', atLeast: 0.98 }, AHEAD, ONCE],
+    bars: [{ figure: 'ofOwn', atLeast: 0.98 }, AHEAD, TO_THE_END, ONCE],
   },
   {
     name: 'https',
@@ -293,7 +303,13 @@ const TEXTS: readonly ScenarioText[] = [
       lines: [line(50, 10), line(50, 10), line(20, 25)],
       bytes: '100 MB',
       client,
-      bars: [{ figure: 'efficiency', atLeast: 0.97 }, { figure: 'windowMiB', atMost: 8 }, AHEAD, ONCE],
+      bars: [
+        { figure: 'efficiency', atLeast: 0.97 },
+        { figure: 'windowMiB', atMost: 8 },
+        AHEAD,
+        ...(client === 'wget' ? [TO_THE_END] : []),
+        ONCE,
+      ],
     }),
   ),
   {

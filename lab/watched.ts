@@ -46,17 +46,15 @@ export interface Watched extends Transfer {
   readonly wrong: readonly Wrong[];
   /** The client's exit code. */
   readonly code: number | null;
+  /** What the client said of its failure. */
+  readonly says?: string;
   /** Processor time of the client, as last seen. */
   readonly cpuMs: Milliseconds;
   readonly samples: readonly Sample[];
   readonly told?: Told;
 }
 
-interface Came {
-  readonly code: number | null;
-  readonly ms: Milliseconds;
-  readonly told?: Told;
-}
+type Came = Pick<Watched, 'code' | 'ms' | 'told' | 'says'>;
 
 /**
  * What of a file is there. A client that writes in order has as much as the file is long. `linepool get` writes at
@@ -97,7 +95,7 @@ export async function watched(
     });
   };
   try {
-    const { code, ms, told } = await whileLooking(
+    const { code, ms, told, says } = await whileLooking(
       async () => {
         const came = await download(file, (pid) => {
           client = pid;
@@ -118,6 +116,7 @@ export async function watched(
       wrong,
       samples,
       ...(told !== undefined && { told }),
+      ...(says !== undefined && { says }),
     };
   } finally {
     rmSync(file, { force: true });

@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import type { Milliseconds } from '../../src/core/units.ts';
-import { isKnownMissed } from '../findings.ts';
+import { findingOf } from '../findings.ts';
 import { RESULTS_FOLDER } from '../places.ts';
 import { commit, keep, latest, machine } from '../results.ts';
 import { type LendingFigures, type LendingRound, lendingFiguresOf } from './figures.ts';
@@ -39,7 +39,7 @@ export function quickenedLending(scenario: LendingScenario): LendingScenario {
     ...scenario,
     idle: Math.min(idle, QUICK_IDLE_MS),
     own: { ...own, times: Math.min(own.times, QUICK_TIMES) },
-    bars: bars.filter(({ figure }) => !isKnownMissed(name, figure)),
+    bars: bars.filter(({ figure }) => findingOf(name, figure) === undefined),
   };
 }
 

@@ -65,7 +65,7 @@ function verdicts(all: readonly Measured[]): readonly string[] {
     figures.bars.map(({ figure, bar, value, held }) => {
       const spread = figures.figures[figure];
       const most = spread === undefined ? '' : `${shown(spread.least)} to ${shown(spread.most)}`;
-      const cause = held ? '' : (findingOf(scenario.name, figure) ?? 'not yet explained');
+      const cause = held ? '' : (findingOf(scenario.name, figure)?.cause ?? 'not yet explained');
       const cells = [scenario.name, figure, bar, value === null ? 'not measured' : shown(value), most];
       return row([...cells, held ? 'held' : '**missed**', cause]);
     }),

@@ -12,6 +12,7 @@ import { REPOSITORY } from '../places.ts';
 import { latestResults, shownMachine } from '../results.ts';
 import { ALONE_MS, aloneBytes, SCHEMES } from '../scenario.ts';
 import { MATRIX } from '../scenarios.ts';
+import { keptRounds } from './kept-rounds.ts';
 import { pictures } from './pictures.ts';
 
 const DOCS = join(REPOSITORY, 'docs');
@@ -88,21 +89,38 @@ const wasAloneTooShort = ({ scenario, result }: Evaluated): boolean =>
     }),
   );
 
+/** The causes of misses, each said once, in the order in which they are met. */
+class Causes {
+  readonly #said: string[] = [];
+
+  /** What stands for it in a table. */
+  note(cause: string): string {
+    const at = this.#said.indexOf(cause);
+    return `[${at < 0 ? this.#said.push(cause) : at + 1}]`;
+  }
+
+  get list(): string {
+    return this.#said.map((cause, i) => `${i + 1}. ${cause}.`).join('\n');
+  }
+}
+
 /** The cause of a miss; and what a figure is not, whether it holds or not. */
-function remark(one: Evaluated, { figure, held }: Judged): string {
+function remark(one: Evaluated, { figure, held }: Judged, causes: Causes): string {
   const { scenario, figures } = one;
+  const finding = findingOf(scenario.name, figure);
   return [
-    ...(held ? [] : [findingOf(scenario.name, figure) ?? 'not yet explained']),
+    ...(held ? [] : [finding === undefined ? 'not yet explained' : causes.note(finding.cause)]),
     ...(held && !isPooled(figures) ? [NOT_POOLED] : []),
     ...(figure === 'efficiency' && wasAloneTooShort(one) ? [FLATTERED] : []),
   ].join('. ');
 }
 
 function verdicts(all: readonly Evaluated[]): string {
+  const causes = new Causes();
   const rows = all.flatMap((one) =>
-    one.figures.bars.map((bar) => [one.scenario.name, ...judged(bar), remark(one, bar)]),
+    one.figures.bars.map((bar) => [one.scenario.name, ...judged(bar), remark(one, bar, causes)]),
   );
-  return table(['scenario', 'figure', 'bar', 'value', '', 'remark'], rows);
+  return `${table(['scenario', 'figure', 'bar', 'value', '', 'remark'], rows)}\n\n${causes.list}`;
 }
 
 const named = (all: readonly { readonly name: string }[]): string => all.map(({ name }) => name).join(', ');
@@ -120,6 +138,7 @@ export function writeReport(): string {
   mkdirSync(PICTURES, { recursive: true });
   const drawn = pictures(all);
   for (const { file, svg } of drawn) writeFileSync(join(PICTURES, file), svg);
+  writeFileSync(join(PICTURES, 'rounds.jsonl'), keptRounds(all));
   const file = join(DOCS, 'evaluation.md');
   writeFileSync(file, evaluationOf(all, drawn));
   return file;
@@ -137,7 +156,7 @@ export function evaluationOf(all: readonly Evaluated[], drawn: ReturnType<typeof
   return `# Evaluation
 
 Written by \`npm run lab -- matrix\`, or by \`npm run lab -- report\` from what was measured before; how, is in [lab.md](lab.md). Machine: ${machines.join('; ')}.
-Commit: ${commits.join(', ')} (\`+\`: with changes on top). Rounds for each scenario: ${rounds.join(', ')}; the figures are medians, in brackets the least and the most.
+Lines are lent whole, of which a new installation lends half. Commits: ${commits.length}, beside each scenario (\`+\`: with changes on top). Rounds for each scenario: ${rounds.join(', ')}; the figures are medians, in brackets the least and the most. Every round is in [evaluation/rounds.jsonl](evaluation/rounds.jsonl).
 
 ${bars.filter(({ held }) => held).length} of ${bars.length} bars were held. ${
     wrong.length === 0
@@ -148,18 +167,21 @@ ${bars.filter(({ held }) => held).length} of ${bars.length} bars were held. ${
 ## Scenarios
 
 ${table(
-  ['scenario', 'what it is', 'file'],
-  all.map(({ scenario }) => [
+  ['scenario', 'what it is', 'file', 'measured', 'commit'],
+  all.map(({ scenario, result }) => [
     scenario.name,
     scenario.says,
     `${scenario.bytes / 1e6} MB${scenario.downloads > 1 ? ` x ${scenario.downloads}` : ''}`,
+    result.at.slice(0, 10),
+    result.commit,
   ]),
 )}
 
 ## Time, by scheme
 
 Lines alone in Mbit/s of goodput; times in seconds. *Efficiency* is the pooled goodput of \`adaptive\` over the sum of the lines
-alone (where rates follow a trace: over what they could carry in that time).${
+alone (where rates follow a trace: over what they had carried by then in the same weather). Where a neighbour fails or comes, where the radio is shared and where the
+client is slow it says what was left of the sum, and no bar is for it.${
     flattered.length === 0
       ? ''
       : ` In ${named(flattered)} a line with long round trips was measured alone for 8 s only,\nwhich says less than it can carry: the efficiency there is more than it should be.`
@@ -172,7 +194,9 @@ ${table(['scenario', 'lines alone', 'own line, aria2 -x16', 'MPTCP', ...SCHEMES,
 Of \`adaptive\`: what neighbours brought of the bytes; times as fast as the own line alone; most held in the window; bytes fetched twice; rate of the last 5 % of the bytes
 over the mean rate; longest time without a byte for the client; processor seconds for each GiB of all
 daemons (and of \`get\`, where it is the client), and of each process: the households by their numbers, the borrower 1. Beside it
-what the client of MPTCP takes, which does nothing but take over the same lines what comes.
+what the client of MPTCP takes, which does nothing but take over the same lines what comes. Of a household that dies its processor time
+is not known, and that of one that joins has its start in it. A slow client reads in gulps, by its own measure: its gaps and its last 5 % are its own; and what is read after a
+line that stood still was waited for counts as fast.
 
 ${table(
   [

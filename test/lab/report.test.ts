@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Evaluated, figuresOf } from '../../lab/figures.ts';
+import { keptRounds } from '../../lab/report/kept-rounds.ts';
 import { evaluationOf } from '../../lab/report/report.ts';
 import type { PooledRun } from '../../lab/results.ts';
 import { aloneBytes } from '../../lab/scenario.ts';
@@ -78,4 +79,16 @@ test('a line that was measured alone for less than it takes is named', () => {
   const text = evaluationOf([{ scenario, result: { ...result, rounds }, figures }], []);
   assert.match(text, /In delay-gap a line with long round trips was measured alone for 8 s only/);
   assert.match(text, /^\| delay-gap \| efficiency \| .* More than it should be: .*8 s only \|$/m);
+});
+
+test('of the rounds the figures are kept, and nothing that was sampled meanwhile', () => {
+  const [line, rest] = keptRounds([evaluated('equal-2', 8_000)]).split('\n');
+  assert.equal(rest, '');
+  const kept = JSON.parse(line ?? '') as {
+    scenario: string;
+    rounds: { alone: object[]; pooled: object[] }[];
+  };
+  assert.equal(kept.scenario, 'equal-2');
+  assert.equal(kept.rounds[0]?.alone.length, 2);
+  assert.ok(!(line ?? '').includes('samples'));
 });
