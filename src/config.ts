@@ -85,7 +85,7 @@ const SECTIONS = {
     download_window: key(size, '8 MiB', 'Reorder memory of one download, at most.'),
     origin_connections: key(z.int().min(2).max(256), 24, 'Connections of all downloads to one server.'),
     origin_line_connections: key(z.int().min(1).max(64), 6, 'The same over one line.'),
-    span_time: key(time, '300 ms', "Longest span, in time of its path's rate (adaptive)."),
+    span_time: key(time, '200 ms', "Longest span, in time of its path's rate (adaptive)."),
     fixed_span: key(size, '1 MiB', 'Span size of the scheme "fixed".'),
     stall_timeout: key(
       time,

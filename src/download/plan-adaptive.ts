@@ -16,6 +16,7 @@ import {
   fairMs,
   freeMs,
   isLong,
+  isUntried,
   leastSpan,
   openHoles,
   type PathState,
@@ -59,7 +60,7 @@ export function spanMs(state: PlanState, path: PathState): Milliseconds {
 /** Spans get shorter as the end comes near, so that all paths finish together. */
 function spanBytes(state: PlanState, path: PathState): Bytes {
   // Nobody knows yet when it will come, or whether.
-  if (!path.proven) return state.settings.leastBytes;
+  if (isUntried(path)) return state.settings.leastBytes;
   const ms = Math.max(SHORTEST_SPAN_MS, Math.min(spanMs(state, path), fairMs(state)));
   return Math.max(leastSpan(state, path), Math.ceil((rateOf(path) * ms) / 1000));
 }

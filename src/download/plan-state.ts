@@ -5,7 +5,7 @@
 import { EMPTY, type Span, type SpanSet, sizeOf, subtract, union } from '../core/span.ts';
 import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 import type { PathId } from '../paths/path.ts';
-import { lately, rate, type Throughput } from './throughput.ts';
+import { fallenRate, lately, rate, type Throughput } from './throughput.ts';
 
 export type AskId = number;
 
@@ -184,10 +184,11 @@ const OPEN_AFTER = 2;
  * What the path brings, or will in a moment. A new connection brings in each round trip as much as in all before it (RFC 5681 section
  * 3.1), so on a long way what was measured says little at first: there it is what comes after what came last.
  */
-export function rateOf({ flow, latencyMs, opened }: PathState): BytesPerSecond {
+export function rateOf(path: PathState): BytesPerSecond {
+  const { flow, latencyMs, opened } = path;
   const trips = 1000 / Math.max(1, latencyMs);
   const most = OPENING * (opened + INITIAL_WINDOW) * trips;
-  const measured = rate(flow);
+  const measured = isLong(path) ? rate(flow) : fallenRate(flow);
   if (opened > (OPEN_AFTER * flow.guess) / trips) return Math.min(most, measured);
   const next = OPENING * Math.max(lately(flow, latencyMs), INITIAL_WINDOW * trips);
   return Math.min(most, Math.max(measured, Math.min(flow.guess, next)));
@@ -237,8 +238,12 @@ export const readyPaths = (state: PlanState): readonly PathState[] => state.path
 export const pathOf = (state: PlanState, id: PathId): PathState | undefined =>
   state.paths.find((path) => path.id === id);
 
+/** True when the path, or its new connection, has brought nothing yet: whether it will, nobody knows. Not of one that has stalled: that is known. */
+export const isUntried = ({ proven, opened, strikes }: PathState): boolean =>
+  !proven || (opened === 0 && strikes === 0);
+
 /** True when nobody counts on the path: its first byte is late. */
-const isAwaited = (path: PathState): boolean => !path.proven && path.asks.some((ask) => ask.spare);
+const isAwaited = (path: PathState): boolean => isUntried(path) && path.asks.some((ask) => ask.spare);
 
 /** Those that bring something, or are about to. */
 export const workingPaths = (state: PlanState): readonly PathState[] =>

@@ -19,6 +19,7 @@ import { fixed, proportional, roundRobin, type Scheme, sharesOf } from './plan-s
 import {
   type AskId,
   isReady,
+  isUntried,
   type Joining,
   lacking,
   type PathState,
@@ -39,7 +40,7 @@ import { flowing, idle, observed, throughput } from './throughput.ts';
 /** Requests that may wait on one path; a long way needs more of them to be kept full. */
 export const MOST_ASKS_EACH = 32;
 /** … and on one that has brought nothing yet: an origin that refuses is not to be asked a dozen times first. */
-const UNPROVEN_ASKS = 1;
+const UNTRIED_ASKS = 1;
 /** A request that brings so much before it breaks was worth it. */
 const WORTH_BYTES: Bytes = 16_384;
 /** A path that has brought so much of one ask brings ranges: for that, a response that runs already may be given up. */
@@ -290,7 +291,7 @@ function unbench(state: PlanState, now: Milliseconds): PlanState {
 function mayAsk(state: PlanState, path: PathState): boolean {
   return (
     isReady(path) &&
-    path.asks.length < (path.proven ? MOST_ASKS_EACH : UNPROVEN_ASKS) &&
+    path.asks.length < (isUntried(path) ? UNTRIED_ASKS : MOST_ASKS_EACH) &&
     (state.running?.path !== path.id ||
       (!state.running.meets && state.paths.some((other) => other.id !== path.id && other.proven)))
   );

@@ -11,6 +11,7 @@ import {
   type Ask,
   freeMs,
   isLong,
+  isUntried,
   lacking,
   type PathState,
   type PlanCommand,
@@ -45,7 +46,7 @@ export function rescue(before: PlanState, now: Milliseconds, commands: PlanComma
   for (const path of readyPaths(state)) {
     if (isSilent(state, path, now) && hasOther(state, path, now)) {
       const [first] = path.asks;
-      if (!path.proven && first !== undefined && now - first.askedAt < PROOF_MS) {
+      if (isUntried(path) && first !== undefined && now - first.askedAt < PROOF_MS) {
         for (const ask of path.asks) state = spared(state, pathOf(state, path.id) ?? path, ask);
         continue;
       }
@@ -92,7 +93,7 @@ function overtake(state: PlanState): PlanState {
 
 function isSilent(state: PlanState, path: PathState, now: Milliseconds): boolean {
   if (path.asks.length === 0) return false;
-  const grace = path.proven ? 0 : FIRST_GRACE_MS;
+  const grace = isUntried(path) ? FIRST_GRACE_MS : 0;
   return now - path.heardAt > state.settings.stallMs + grace + ROUND_TRIPS * path.latencyMs;
 }
 
@@ -125,10 +126,10 @@ function takeOver(state: PlanState, now: Milliseconds, commands: PlanCommand[]):
     );
   if (soonest === undefined) return state;
   const rest = span(ask.at, ask.end);
-  const inTime = path.proven ? inMs(soonest) * TIMES_SOONER + WORTH_MS : inMs(soonest);
+  const inTime = isUntried(path) ? inMs(soonest) : inMs(soonest) * TIMES_SOONER + WORTH_MS;
   if (leftMs < inTime) return state;
   // To stop it costs the connection, which has to be made and to open up again: often more than what it still has to bring.
-  if (!path.proven || remaining(ask) <= resetBytes(path))
+  if (isUntried(path) || remaining(ask) <= resetBytes(path))
     return askFor(spared(state, path, ask), soonest, rest, now, commands);
   commands.push({ kind: 'stop', path: path.id, id: ask.id, at: ask.at });
   const goes = ask.at > ask.start || path.asks.length === 1;

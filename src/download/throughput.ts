@@ -11,6 +11,8 @@ import type { Bytes, BytesPerSecond, Milliseconds } from '../core/units.ts';
 const SLOT_MS: Milliseconds = 100;
 /** Slots that count for the rate: one second and a half forgets a change of rate fast and rides out jitter. */
 const SLOTS = 15;
+/** Slots that tell a fall: the whole window knows of one three times later, and what was asked for by it is waited for. */
+const FALL_SLOTS = 5;
 /** Slots that count for the rate of this moment. */
 const RECENT_SLOTS = 3;
 /** … or as many as so many round trips take. */
@@ -81,6 +83,14 @@ export function rate(state: Throughput): BytesPerSecond {
   const measuredMs = state.slots.reduce((sum, slot) => sum + slot.busyMs, 0);
   const guessMs = Math.max(0, GUESS_WEIGHT_MS - measuredMs / 5);
   return measuredMs === 0 ? state.guess : rateOf(state.slots, state.guess, guessMs);
+}
+
+/** The same, but quick to fall: less when the last half second brought less. Of a long way, where bytes come in bursts, that says nothing. */
+export function fallenRate(state: Throughput): BytesPerSecond {
+  const last = state.slots.slice(-FALL_SLOTS);
+  const ms = last.reduce((sum, slot) => sum + slot.busyMs, 0);
+  const known = ms >= (FALL_SLOTS - 1) * SLOT_MS;
+  return known ? Math.min(rate(state), rateOf(last, 0, 0)) : rate(state);
 }
 
 /** What came lately, up to when it was last counted: over three slots, or as long as a round trip and a half. */

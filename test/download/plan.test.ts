@@ -223,6 +223,43 @@ describe('a long way', () => {
   });
 });
 
+describe('lines whose rate changes every second', () => {
+  // Mbit/s, as phones in a moving bus have them.
+  const traces = [
+    [20],
+    [24, 31, 12, 8, 17, 38, 42, 20, 6, 11, 29, 35],
+    [15, 9, 22, 40, 33, 14, 5, 18, 27, 44, 30, 12],
+  ];
+  const STEP = 10;
+
+  it('are used nearly whole: what one was asked for before it fell is not waited for', () => {
+    const parts = [0, 3_000, 6_000, 9_000].map((since) => {
+      const rates = traces.map(
+        (trace) => (at: number) => (trace[Math.floor((at + since) / 1000) % trace.length] ?? 0) * 119_000,
+      );
+      const { ms } = expectComplete(
+        run({
+          size: 60 * MB,
+          realConnections: true,
+          paths: rates.map((rate, i) => ({
+            id: i === 0 ? 'own' : `n${i}`,
+            rate,
+            latencyMs: i === 0 ? 25 : 75,
+            guess: i === 0 ? 2.5 * MB : 6.2 * MB,
+          })),
+        }),
+        60 * MB,
+      );
+      let carried = 0;
+      for (let at = 0; at < ms; at += STEP) for (const rate of rates) carried += (rate(at) * STEP) / 1000;
+      return (60 * MB) / carried;
+    });
+    const mean = parts.reduce((sum, part) => sum + part, 0) / parts.length;
+    // 0.93 where rates are those of the last second and a half, and a path whose connection was given up is benched at once.
+    assert.ok(mean >= 0.945, parts.map((part) => part.toFixed(3)).join(', '));
+  });
+});
+
 describe('the end', () => {
   const [own, n1, n2] = lines('50@20 + 50@20 + 50@20') as [SimPath, SimPath, SimPath];
 

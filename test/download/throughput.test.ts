@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
+  fallenRate,
   flowing,
   idle,
   observed,
@@ -43,6 +44,18 @@ describe('the rate of a path', () => {
     const before = bringing(flowing(throughput(1e6), 0), 0, 3_000, 1e6);
     near(recentRate(bringing(before, 3_000, 3_500, 1e5), 3_500, 0), 1e5, 0.3);
     near(rate(bringing(before, 3_000, 5_000, 1e5)), 1e5);
+  });
+
+  it('where it may have fallen, is less within half a second, and more only when that has lasted', () => {
+    const before = bringing(flowing(throughput(1e6), 0), 0, 3_000, 1e6);
+    const fell = bringing(before, 3_000, 3_500, 3e5);
+    near(fallenRate(fell), 3e5, 0.2);
+    assert.ok(rate(fell) > 0.7e6, `${rate(fell)}`);
+    const rose = bringing(bringing(fell, 3_500, 6_000, 3e5), 6_000, 6_500, 1e6);
+    assert.equal(fallenRate(rose), rate(rose));
+    // What was asked for the first time a moment ago says nothing yet.
+    const begun = observed(observed(flowing(throughput(1e6), 0), 50, 100), 200, 100);
+    assert.equal(fallenRate(begun), rate(begun));
   });
 
   it('counts silence while something is awaited', () => {
