@@ -13,9 +13,11 @@ export interface LineView {
   /** 0 while it is asked nothing. */
   readonly bytesPerSecond: BytesPerSecond;
   readonly state: 'connecting' | 'fetching' | 'idle' | 'out';
-  /** Half-open spans, and the next byte of each; none when the download has ended. */
-  readonly asks: readonly { readonly start: Bytes; readonly end: Bytes; readonly at: Bytes }[];
+  /** Half-open spans, and the next byte of each: of the response that is running too. None when the download has ended. */
+  readonly asks: readonly Asked[];
 }
+
+type Asked = Readonly<Record<'start' | 'end' | 'at', Bytes>>;
 
 export function linesOf(
   plan: PlanState,
@@ -33,7 +35,13 @@ export function linesOf(
       bytes,
       bytesPerSecond: busy && !ended ? rateOf(path) : 0,
       state: out ? 'out' : !busy ? 'idle' : bytes > 0 ? 'fetching' : 'connecting',
-      asks: ended ? [] : path.asks,
+      asks: ended ? [] : [...runningOf(plan, path.id), ...path.asks],
     };
   });
+}
+
+/** The response that is running, to where the others have taken over from it. */
+function runningOf({ running, whole }: PlanState, path: PathId): readonly Asked[] {
+  if (running?.path !== path) return [];
+  return [{ start: whole.start, end: running.carvedAt ?? whole.end, at: running.at }];
 }
