@@ -5,6 +5,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readRunFile, runFile } from '../src/control/runfile.ts';
+import type { EventRecord } from '../src/core/events.ts';
 import type { BytesPerSecond, Milliseconds } from '../src/core/units.ts';
 import { LabError } from './failure.ts';
 import { clientNs, routerNs } from './namespaces.ts';
@@ -112,6 +113,13 @@ export class Household implements AsyncDisposable {
   /** As when the power fails. */
   async kill(): Promise<void> {
     await this.#daemon?.kill();
+  }
+
+  /** What its daemon told since it began. */
+  async events(): Promise<readonly EventRecord[]> {
+    const { stdout } = await must(this.command('events', '--no-follow', '--json'), { ns: this.ns });
+    const lines = stdout.split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line) as EventRecord);
   }
 
   /** Runs a command of the command line as its people would; gives the JSON of its last line. */

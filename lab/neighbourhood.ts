@@ -117,17 +117,8 @@ export class Neighbourhood implements AsyncDisposable {
 
   /** Waits until every neighbour that runs makes the borrower an offer. */
   async offersMade(): Promise<void> {
-    const wanted = this.households.slice(1).filter((household) => household.isUp);
-    const end = performance.now() + OFFERS_BOUND_MS;
-    for (;;) {
-      const { neighbours } = await this.borrower.ask<{
-        neighbours: { name: string; up: boolean; offer?: { bytesPerSecond: number } }[];
-      }>('neighbours');
-      const offering = neighbours.filter(({ up, offer }) => up && (offer?.bytesPerSecond ?? 0) > 0);
-      if (wanted.every(({ name }) => offering.some((neighbour) => neighbour.name === name))) return;
-      if (performance.now() > end) throw new LabError('Not every neighbour makes an offer.');
-      await wait(100, undefined, { signal: this.#signal });
-    }
+    const lenders = this.households.slice(1).filter((household) => household.isUp);
+    await untilOffered(this.borrower, lenders, this.#signal);
   }
 
   /** All lines as the scenario has them at its beginning. */
@@ -140,6 +131,25 @@ export class Neighbourhood implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#owned.disposeAsync();
+  }
+}
+
+/** Waits until all of those make it an offer. @throws LabError when one doesn't */
+export async function untilOffered(
+  borrower: Household,
+  lenders: readonly Household[],
+  signal: AbortSignal,
+): Promise<void> {
+  const end = performance.now() + OFFERS_BOUND_MS;
+  for (;;) {
+    const { neighbours } = await borrower.ask<{
+      neighbours: { name: string; up: boolean; offer?: { bytesPerSecond: number } }[];
+    }>('neighbours');
+    const offering = neighbours.filter(({ up, offer }) => up && (offer?.bytesPerSecond ?? 0) > 0);
+    const missing = lenders.find(({ name }) => !offering.some((neighbour) => neighbour.name === name));
+    if (missing === undefined) return;
+    if (performance.now() > end) throw new LabError(`${missing.name} makes ${borrower.name} no offer.`);
+    await wait(100, undefined, { signal });
   }
 }
 

@@ -5,7 +5,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Download, Neighbour } from '../src/control/schema.ts';
-import type { EventRecord } from '../src/core/events.ts';
 import type { Milliseconds } from '../src/core/units.ts';
 import type { Household } from './household.ts';
 import {
@@ -22,7 +21,7 @@ import {
 } from './measure.ts';
 import { Neighbourhood } from './neighbourhood.ts';
 import { REPOSITORY, RUN_FOLDER } from './places.ts';
-import { must, Running } from './process.ts';
+import { Running } from './process.ts';
 import type { Look } from './report/spans.ts';
 import { commit, keep, machine, type PooledRun, type Result, type Round } from './results.ts';
 import type { PoolScheme, Scenario } from './scenario.ts';
@@ -233,12 +232,7 @@ const TROUBLES = new Set(['span_failed', 'path_out', 'neighbour_down', 'warning'
 
 /** What the borrower's daemon says went wrong. */
 async function troublesOf(borrower: Household): Promise<PooledRun['troubles']> {
-  const { stdout } = await must(borrower.command('events', '--no-follow', '--json'), { ns: borrower.ns });
-  return stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => (JSON.parse(line) as EventRecord).event)
-    .filter((event) => TROUBLES.has(event.kind));
+  return (await borrower.events()).map(({ event }) => event).filter(({ kind }) => TROUBLES.has(kind));
 }
 
 /** Several downloads at once as if they were one. */

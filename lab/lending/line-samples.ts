@@ -6,9 +6,9 @@
 import { readFileSync } from 'node:fs';
 import type { Bytes, Milliseconds } from '../../src/core/units.ts';
 import { LabError } from '../failure.ts';
+import { deviceOf, payload } from '../net-dev.ts';
 
 const SAMPLE_MS: Milliseconds = 10;
-const ETHERNET_BYTES: Bytes = 14;
 
 /** Counted from the beginning; bytes of packets with their headers, without Ethernet's. */
 export interface LineSample {
@@ -23,25 +23,7 @@ export interface LineSample {
   readonly borrowers: readonly Bytes[];
 }
 
-interface Device {
-  readonly received: { readonly bytes: Bytes; readonly packets: number };
-  readonly sent: { readonly bytes: Bytes; readonly packets: number };
-}
-
-/** Of one device, from the text of `/proc/PID/net/dev`. */
-export function deviceOf(netDev: string, device: string): Device {
-  const line = netDev.split('\n').find((one) => one.trim().startsWith(`${device}:`));
-  const fields = (line?.split(':')[1] ?? '').trim().split(/\s+/).map(Number);
-  const [received = 0, receivedPackets = 0] = fields;
-  const [sent = 0, sentPackets = 0] = fields.slice(8);
-  return {
-    received: { bytes: received, packets: receivedPackets },
-    sent: { bytes: sent, packets: sentPackets },
-  };
-}
-
 const read = (pid: number): string => readFileSync(`/proc/${pid}/net/dev`, 'utf8');
-const payload = ({ bytes, packets }: Device['received']): Bytes => bytes - packets * ETHERNET_BYTES;
 
 function look(lender: number, borrowers: readonly number[], isTun: boolean): Omit<LineSample, 'ms'> {
   const text = read(lender);

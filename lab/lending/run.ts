@@ -8,12 +8,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { EventRecord } from '../../src/core/events.ts';
 import type { Milliseconds } from '../../src/core/units.ts';
 import { curl } from '../clients.ts';
+import { PAYLOAD } from '../figures.ts';
 import type { Household } from '../household.ts';
 import { addNamespace, ORIGIN_NS, PROBE_NS } from '../namespaces.ts';
-import { Neighbourhood, wireOf } from '../neighbourhood.ts';
+import { Neighbourhood, untilOffered, wireOf } from '../neighbourhood.ts';
 import { CA_FILE, ORIGIN_ADDRESS, ORIGIN_NAME, originFile, TINY_FILE } from '../origin.ts';
 import { RUN_FOLDER } from '../places.ts';
 import { must, Running, run } from '../process.ts';
@@ -32,9 +32,6 @@ const SETTLE_MS: Milliseconds = 5_000;
 const FILLED_PART = 0.8;
 const RATE_MS: Milliseconds = 500;
 const LOOK_MS: Milliseconds = 50;
-const OFFER_BOUND_MS: Milliseconds = 20_000;
-/** A file of a line carries so much of what the line carries. */
-const PAYLOAD = 1448 / 1500;
 
 const TROUBLES = new Set(['lend_refused', 'span_failed', 'path_out', 'neighbour_down', 'warning']);
 
@@ -114,24 +111,12 @@ async function begin(
   for (const [i, { weight }] of scenario.borrowers.entries())
     if (weight !== undefined) await lend('neighbour', `Household ${i + 2}`, '--weight', String(weight));
   const borrowers = neighbourhood.households.slice(1);
-  for (const borrower of borrowers) await offered(borrower, signal);
+  for (const borrower of borrowers)
+    await untilOffered(borrower, neighbourhood.households.slice(0, 1), signal);
   const warm = originFile(4_000_000);
   for (const { clientNs: ns, proxy } of borrowers)
     await must(curl('/dev/null', '-x', proxy, `http://${ORIGIN_NAME}/${warm}`), { ns, signal });
   originFile(scenario.bytes);
-}
-
-/** Waits until the lender makes it an offer. */
-async function offered(borrower: Household, signal: AbortSignal): Promise<void> {
-  const end = performance.now() + OFFER_BOUND_MS;
-  for (;;) {
-    const { neighbours } = await borrower.ask<{
-      neighbours: { up: boolean; offer?: { bytesPerSecond: number } }[];
-    }>('neighbours');
-    if (neighbours.some(({ up, offer }) => up && (offer?.bytesPerSecond ?? 0) > 0)) return;
-    if (performance.now() > end) throw new Error('The lender makes no offer.');
-    await wait(100, undefined, { signal });
-  }
 }
 
 class Round {
@@ -160,7 +145,8 @@ class Round {
     const ownAlone = isOwn ? await this.#downloads(line, ALONE_TIMES, ALONE_REST_MS) : [];
     // A download that begins while nothing is offered is not pooled.
     if (isOwn) await this.#rest(own.rests);
-    for (const borrower of borrowers) await offered(borrower, this.#signal);
+    for (const borrower of borrowers)
+      await untilOffered(borrower, this.#neighbourhood.households.slice(0, 1), this.#signal);
     await using borrowing = new AsyncDisposableStack();
     const from = line.now;
     this.#borrow(borrowing);
@@ -190,11 +176,8 @@ class Round {
   async #troubles(began: number): Promise<LendingRound['troubles']> {
     const all = await Promise.all(
       this.#neighbourhood.households.map(async (household) => {
-        const { stdout } = await must(household.command('events', '--no-follow', '--json'), {
-          ns: household.ns,
-        });
-        const records = stdout.split('\n').filter((line) => line !== '');
-        return records.map((line) => ({ household: household.name, ...(JSON.parse(line) as EventRecord) }));
+        const records = await household.events();
+        return records.map((record) => ({ household: household.name, ...record }));
       }),
     );
     return all

@@ -3,6 +3,7 @@
  * connects, on lines alone and all at once. Used by main.ts; it must know nothing of linepool.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { PAYLOAD } from '../figures.ts';
 import { addNamespace, clientNs, ORIGIN_NS, routerNs } from '../namespaces.ts';
 import { layLine, layOrigins, wireOf } from '../neighbourhood.ts';
 import { makeCertificates, ORIGIN_ADDRESS, originFile, startOrigin } from '../origin.ts';
@@ -36,7 +37,6 @@ const LINES = Scenario.shape.lines.parse([
 ]);
 const WARM_MS = 1500;
 const FULL_MS = 3000;
-const PAYLOAD = 1448 / 1500;
 
 export async function calibrate(congestion: 'bbr' | 'cubic', signal: AbortSignal): Promise<Calibration> {
   await using owned = new AsyncDisposableStack();

@@ -12,6 +12,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bytes } from '../../src/core/units.ts';
 import { ip } from '../namespaces.ts';
+import { type Counted, deviceOf, ETHERNET_BYTES, payload } from '../net-dev.ts';
 import { RUN_FOLDER } from '../places.ts';
 import { must, Running, run } from '../process.ts';
 import type { Counters, Device, WayShape, Wires } from './contract.ts';
@@ -19,7 +20,6 @@ import type { Counters, Device, WayShape, Wires } from './contract.ts';
 const PACKET_BYTES: Bytes = 1500;
 /** Of a way without a rate: more than any test has under way. */
 const MANY_PACKETS = 100_000;
-const ETHERNET_BYTES: Bytes = 14;
 
 /** The words for `tc qdisc … root`. netem holds what waits and what is under way in one queue, counted in packets. */
 export function netemWords(shape: WayShape, isStalled: boolean): readonly string[] {
@@ -58,10 +58,9 @@ export function linkCommands(
 }
 
 /** What a device has received, from the text of `/proc/PID/net/dev`; without Ethernet's headers. */
-export function receivedOf(netDev: string, device: string): { bytes: Bytes; packets: number } {
-  const line = netDev.split('\n').find((one) => one.trim().startsWith(`${device}:`));
-  const [bytes = 0, packets = 0] = (line?.split(':')[1] ?? '').trim().split(/\s+/).map(Number);
-  return { bytes: bytes - packets * ETHERNET_BYTES, packets };
+export function receivedOf(netDev: string, device: string): Counted {
+  const { received } = deviceOf(netDev, device);
+  return { ...received, bytes: payload(received) };
 }
 
 /** Whether this kernel has it, tried on the loopback device of a namespace. */

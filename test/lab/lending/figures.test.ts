@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { jain, type LendingRound, lendingFiguresOf, weightError } from '../../../lab/lending/figures.ts';
-import { deviceOf, type LineSample } from '../../../lab/lending/line-samples.ts';
+import type { LineSample } from '../../../lab/lending/line-samples.ts';
 import { LendingScenario } from '../../../lab/lending/scenario.ts';
 import { LENDING_SCENARIOS } from '../../../lab/lending/scenarios.ts';
+import { deviceOf } from '../../../lab/net-dev.ts';
 
 /** 1000 bytes a millisecond. */
 const SCENARIO = LendingScenario.parse({
