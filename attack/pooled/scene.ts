@@ -71,8 +71,8 @@ export async function openPooledScene({
   const slowly =
     (rate: BytesPerSecond) =>
     (asked: Asked): Answer => ({ ...answerFile(asked), delivery: { kind: 'trickle', rate } });
-  const near = owned.use(await startOrigin({ clock, host: HOME, respond: slowly(OWN_RATE) }));
-  const { port } = near;
+  const port = await freePort();
+  owned.use(await startOrigin({ clock, host: HOME, port, respond: slowly(OWN_RATE) }));
   let exchanges: Exchange[] = [];
   const onExchange = (exchange: Exchange): void => void exchanges.push(exchange);
   owned.use(await startOrigin({ clock, host: AWAY, port, respond: slowly(LENT_RATE), onExchange }));

@@ -11,6 +11,7 @@ import { ControlClient } from '../../src/control/client.ts';
 import { lockState } from '../../src/control/lock.ts';
 import { publishRunFile, readRunFile, runFile } from '../../src/control/runfile.ts';
 import { LinepoolError } from '../../src/core/errors.ts';
+import { freePort } from '../support/free-port.ts';
 
 const coded =
   (code: string, detail = /./) =>
@@ -74,13 +75,7 @@ describe('state folder', () => {
     });
 
     it('says so when nobody answers', async () => {
-      // A port that was free a moment ago.
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      const { port } = server.address() as { port: number };
-      server.close();
-      await once(server, 'close');
-      publishRunFile(dir, { ...running, control: `127.0.0.1:${port}` });
+      publishRunFile(dir, { ...running, control: `127.0.0.1:${await freePort()}` });
       openToken(dir);
       await assert.rejects(ControlClient.find(dir).status(), coded('daemon_missing', /nobody listens on/));
     });

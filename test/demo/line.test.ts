@@ -7,6 +7,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { type LineOptions, startLine } from '../../src/demo/line.ts';
 import { isPattern, patternAt } from '../../src/demo/pattern.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { freePort } from '../support/free-port.ts';
 import { startTestOrigin } from '../support/origin.ts';
 import { until } from '../support/until.ts';
 
@@ -119,10 +120,7 @@ test('a reset comes out as a reset, a refused connection too', async () => {
   await assert.rejects(buffer(socket), { code: 'ECONNRESET' });
   await until('the passage ends', () => first.line.openConnections === 0);
 
-  const free = await server(() => undefined);
-  const port = portOf(free);
-  await free[Symbol.asyncDispose]();
-  const second = await over(port);
+  const second = await over(await freePort());
   await using __ = second.line;
   await assert.rejects(buffer(second.dial()), { code: 'ECONNRESET' });
   await until('the passage ends', () => second.line.openConnections === 0);

@@ -7,6 +7,7 @@ import { OFFER_REPEAT_MS, OFFER_SPACING_MS } from '../../src/neighbours/offer-st
 import { QUESTION_MS } from '../../src/neighbours/presence-call.ts';
 import { SILENCE_MS } from '../../src/neighbours/presence-state.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { freePort } from '../support/free-port.ts';
 import { eventOf, type Household, household, pair, until } from './household.ts';
 
 const HOUR = 3_600_000;
@@ -120,11 +121,12 @@ test('a borrower that fell silent is cut off by the lender, in time', async () =
 });
 
 test('a lender that restarts is found again, with the same book', async () => {
-  await using first = await household('Lender');
+  const address = `127.0.0.1:${await freePort()}`;
+  await using first = await household('Lender', { listen: [address] });
   await using borrower = await household('Borrower', { listen: [] });
   await pair(first, borrower);
   await eventOf(borrower.events, 'neighbour_up');
-  const { stateDir, address } = first;
+  const { stateDir } = first;
   await first.room[Symbol.asyncDispose]();
   await eventOf(borrower.events, 'neighbour_down');
   assert.equal(borrower.room.presence.offer(first.room.id).bytesPerSecond, 0);

@@ -7,13 +7,14 @@ import { PATHS } from '../../src/neighbours/channel.ts';
 import { loadIdentity, rotateIdentity } from '../../src/neighbours/identity.ts';
 import { LinkExchange } from '../../src/neighbours/link-exchange.ts';
 import { TRIES_PER_ADDRESS } from '../../src/neighbours/pairing-tries.ts';
+import { freePort } from '../support/free-port.ts';
 import { eventOf, type Household, household, pair, scratchDir, until } from './household.ts';
 
 /** A household that ends and comes again at the same address, with the same state folder. */
 class Returning implements AsyncDisposable {
   readonly #name: string;
   readonly #folder: Awaited<ReturnType<typeof scratchDir>>;
-  #listen: readonly string[];
+  readonly #listen: readonly string[];
   now: Household;
 
   private constructor(
@@ -28,10 +29,11 @@ class Returning implements AsyncDisposable {
     this.now = now;
   }
 
-  static async open(name: string, listen: readonly string[] = ['127.0.0.1:0']): Promise<Returning> {
+  static async open(name: string, addresses?: readonly string[]): Promise<Returning> {
     const folder = await scratchDir();
+    const listen = addresses ?? [`127.0.0.1:${await freePort()}`];
     const now = await household(name, { stateDir: folder.path, listen });
-    return new Returning(name, folder, listen.length === 0 ? [] : [now.address], now);
+    return new Returning(name, folder, listen, now);
   }
 
   get stateDir(): string {

@@ -29,6 +29,7 @@ import { type Daemon, openDaemon } from '../../src/daemon.ts';
 import { type Answer, type Asked, answerFile } from '../../src/demo/answer.ts';
 import { startOrigin } from '../../src/demo/origin.ts';
 import { isPattern } from '../../src/demo/pattern.ts';
+import { freePort } from './free-port.ts';
 import { altered, LIES, type Lie, type Order, seeded, tampered, withDigest } from './lies.ts';
 import { testAuthority } from './origin.ts';
 import { patternBytes } from './pattern-bytes.ts';
@@ -109,10 +110,13 @@ export async function openLiar(options: LiarOptions = {}): Promise<Liar> {
   };
   const clock = systemClock;
 
-  const server = owned.use(await startOrigin({ clock, host: HOME, respond: honest }));
+  // Known ones, since they are wanted away too.
+  const server = owned.use(await startOrigin({ clock, host: HOME, port: await freePort(), respond: honest }));
   const authority = await testAuthority();
   const tls = await authority.issue(['*.liar.demo']);
-  const secure = owned.use(await startOrigin({ clock, host: HOME, tls, respond: honest }));
+  const secure = owned.use(
+    await startOrigin({ clock, host: HOME, port: await freePort(), tls, respond: honest }),
+  );
   owned.use(
     await startOrigin({
       clock,
