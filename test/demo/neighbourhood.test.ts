@@ -13,18 +13,12 @@ import { systemClock } from '../../src/core/clock.ts';
 import { fetchPlain } from '../../src/demo/fetch.ts';
 import { isPattern, patternSha256 } from '../../src/demo/pattern.ts';
 import type { Report } from '../../src/demo/report.ts';
-import { COMMAND, plan, startHouseholds } from '../support/household.ts';
+import { COMMAND, isAlive, plan, startHouseholds } from '../support/household.ts';
 import { startTestOrigin } from '../support/origin.ts';
 import { until } from '../support/until.ts';
 
 const MEANS = { clock: systemClock, signal: new AbortController().signal };
 const [NODE, ...MAIN] = COMMAND;
-
-const isAlive = (pid: number): boolean => {
-  // A child that has ended and was not waited for is a zombie: gone, for us.
-  const stat = `/proc/${pid}/stat`;
-  return existsSync(stat) && !/^\d+ \(.*\) Z/s.test(readFileSync(stat, 'utf8'));
-};
 
 const leftFolders = (temporary: string): string[] =>
   readdirSync(temporary).filter((name) => name.startsWith('linepool-demo-'));

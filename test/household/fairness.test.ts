@@ -7,6 +7,8 @@ import { plan, startDownload, startHouseholds, startOrigins, untilOffering } fro
 import { until } from '../support/until.ts';
 
 const SIZE = 6_000_000;
+/** Of what another download comes to later: most of it is still to come then, also where that one is slow to begin. */
+const LONG = 24_000_000;
 
 /** Jain's index of fairness: 1 when all are equal, 1/n when one has everything. */
 function jain(shares: readonly number[]): number {
@@ -36,7 +38,7 @@ it('four at once each get about a quarter, and one that comes later its part', a
   const shares = await brought(a, sizes);
   assert.ok(jain(shares) >= 0.9, shares.join(', '));
   for (const { fetched } of downloads) await fetched;
-  const [first, second] = [SIZE + 10, SIZE + 11];
+  const [first, second] = [LONG, LONG + 1];
   const before = startDownload(a, here.ports.http, first);
   await until('it is under way', async () => ((await brought(a, [first]))[0] ?? 0) > 500_000);
   const [had = 0] = await brought(a, [first]);

@@ -11,7 +11,8 @@ import {
   untilOffering,
 } from '../support/household.ts';
 
-const SIZE = 8_000_000;
+/** So long that the neighbour is asked for a part of it before the own line has brought all. */
+const SIZE = 24_000_000;
 
 it('a server that refuses is left alone over every line, and that can be seen and forgotten', async () => {
   await using origins = await startOrigins();

@@ -3,13 +3,14 @@
  * back; the household's own power is cut. And what the end of it all leaves: no process, no file.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { Household } from '../../src/demo/household.ts';
 import type { Neighbourhood } from '../../src/demo/neighbourhood.ts';
 import { patternSha256 } from '../../src/demo/pattern.ts';
 import { freePort } from '../support/free-port.ts';
 import {
+  isAlive,
   type Origins,
   plan,
   runOn,
@@ -19,12 +20,6 @@ import {
   untilOffering,
 } from '../support/household.ts';
 import { until } from '../support/until.ts';
-
-const isAlive = (pid: number): boolean => {
-  // A child that has ended and was not waited for is a zombie: gone, for us.
-  const stat = `/proc/${pid}/stat`;
-  return existsSync(stat) && !/^\d+ \(.*\) Z/s.test(readFileSync(stat, 'utf8'));
-};
 
 describe('outages', { concurrency: false }, () => {
   let origins: Origins;
@@ -48,6 +43,15 @@ describe('outages', { concurrency: false }, () => {
     await origins[Symbol.asyncDispose]();
   });
 
+  /** Until one download is brought by all of these: it may be over before one of them that has just come back brings any of it. */
+  const untilUsed = (size: number, ...paths: readonly string[]): Promise<void> =>
+    until(`${paths.join(', ')} bring something`, async () => {
+      const download = startDownload(a, here.ports.http, size);
+      assert.equal((await download.fetched).sha256, patternSha256(size));
+      const brought = await download.brought();
+      return paths.every((path) => (brought[path] ?? 0) > 0);
+    });
+
   test('a neighbour whose power is cut in mid-download: the others bring the rest', async () => {
     const size = 12_000_000;
     const download = startDownload(a, here.ports.http, size);
@@ -65,11 +69,7 @@ describe('outages', { concurrency: false }, () => {
     await b.restart();
     pids.push(b.pid ?? 0);
     await untilOffering(a, 'B', 'C');
-    const size = 12_000_001;
-    const download = startDownload(a, here.ports.http, size);
-    assert.equal((await download.fetched).sha256, patternSha256(size));
-    const brought = await download.brought();
-    assert.ok((brought['B'] ?? 0) > 0, JSON.stringify(brought));
+    await untilUsed(12_000_001, 'B');
   });
 
   test('a neighbour that stands still in mid-download loses its spans, and is used again later', async () => {
@@ -84,11 +84,7 @@ describe('outages', { concurrency: false }, () => {
       process.kill(pid, 'SIGCONT');
     }
     await untilOffering(a, 'C');
-    await until('C is used again', async () => {
-      const again = startDownload(a, here.ports.http, 3_000_003);
-      assert.equal((await again.fetched).sha256, patternSha256(3_000_003));
-      return ((await again.brought())['C'] ?? 0) > 0;
-    });
+    await untilUsed(3_000_003, 'C');
   });
 
   test("a neighbour's line that stalls in mid-download loses its spans", async () => {
@@ -118,10 +114,7 @@ describe('outages', { concurrency: false }, () => {
     assert.equal((await a.control.status()).household.id, household.id);
     assert.deepEqual((await a.control.neighbours()).map(({ name }) => name).sort(), ['B', 'C']);
     await untilOffering(a, 'B', 'C');
-    const second = startDownload(a, here.ports.http, 12_000_005);
-    assert.equal((await second.fetched).sha256, patternSha256(12_000_005));
-    const brought = await second.brought();
-    for (const path of ['own', 'B', 'C']) assert.ok((brought[path] ?? 0) > 0, JSON.stringify(brought));
+    await untilUsed(12_000_005, 'own', 'B', 'C');
   });
 
   test('a second daemon on the same state folder is refused', async () => {

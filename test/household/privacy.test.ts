@@ -96,12 +96,19 @@ describe('what can be read', { concurrency: false, timeout: 120_000 }, () => {
   /** All that is on the disk of a household: its state, its log, what its commands said. */
   const onDisk = async (household: Household): Promise<Buffer[]> => {
     const home = join(household.stateDir, '..');
-    const files = await readdir(home, { recursive: true, withFileTypes: true });
     const events = Buffer.from(JSON.stringify(await household.control.eventsKept()));
-    const read = files
-      .filter((file) => file.isFile())
-      .map((file) => readFile(join(file.parentPath, file.name)));
-    return [events, ...(await Promise.all(read))];
+    for (;;) {
+      try {
+        const files = await readdir(home, { recursive: true, withFileTypes: true });
+        const read = files
+          .filter((file) => file.isFile())
+          .map((file) => readFile(join(file.parentPath, file.name)));
+        return [events, ...(await Promise.all(read))];
+      } catch (error) {
+        // The daemon replaces a file by one with another name meanwhile: what is there now is listed anew.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
   };
 
   test('of https, host, port and ciphertext; nothing stays on a disk', async () => {

@@ -12,6 +12,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { PROTOCOL } from '../../src/neighbours/channel.ts';
 import { DISCOVERED_MAX, type Discovered, discover, localAddresses } from '../../src/neighbours/discovery.ts';
 import { isPseudonym, SERVICE } from '../../src/neighbours/dns-sd.ts';
+import { until } from '../support/until.ts';
 
 const LOOPBACK = ['127.0.0.1:7468'];
 const look = (forMs = 1_500): Promise<readonly Discovered[]> =>
@@ -60,15 +61,17 @@ test('two processes are found under names of this time, with their ports, and ar
   const one = await announcer('127.0.0.1:7468');
   const two = await announcer('127.0.0.1:17468');
   assert.deepEqual(one.at, ['127.0.0.1']);
-  const found = await look();
-  assert.deepEqual(
-    found
+  let found: readonly string[] = [];
+  await until('both are found', async () => {
+    found = (await look())
       .filter(({ name }) => name === one.name || name === two.name)
       .map(({ address }) => address)
-      .sort(),
-    ['127.0.0.1:17468', '127.0.0.1:7468'],
-  );
-  const away = look();
+      .sort();
+    return found.length === 2;
+  });
+  assert.deepEqual(found, ['127.0.0.1:17468', '127.0.0.1:7468']);
+  // Until long after the goodbye.
+  const away = look(4_000);
   await one.end();
   const left = await away;
   assert.ok(!left.some(({ name }) => name === one.name));

@@ -135,6 +135,17 @@ export function startDownload(household: Household, port: number, size: Bytes): 
   };
 }
 
+/** A child that has ended and was not waited for is a zombie: gone, for us. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch (error) {
+    // Waited for by now, before the file was opened or after it.
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
+}
+
 /** As the kernel numbers them: established, and with an end of the other side that was not read yet. */
 export const TCP_STATE = { established: '01', closeWait: '08' } as const;
 
