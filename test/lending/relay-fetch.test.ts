@@ -345,7 +345,8 @@ test('of a long body that is not passed on only a little is read', async () => {
 
 test('an origin that breaks off, stalls or refuses: what came is passed on, and the end is honest', async () => {
   await using origin = await startTestOrigin();
-  await using line = await startLentLine({ originSilence: 300 });
+  // Long enough for what does come.
+  await using line = await startLentLine({ originSilence: 2_000 });
   const [borrower] = line.borrowers;
   const lease = await borrower.lease(origin.url(''));
   for (const fault of [
@@ -362,8 +363,10 @@ test('an origin that breaks off, stalls or refuses: what came is passed on, and 
     await peer.ended;
   }
   origin.setFaults(FILE, { kind: 'late', delay: Number.POSITIVE_INFINITY });
-  await using silent = await borrower.connect();
-  silent.send(fetchText(origin.url(FILE), '0-9', lease));
+  await using hasty = await startLentLine({ originSilence: 300 });
+  const [other] = hasty.borrowers;
+  await using silent = await other.connect();
+  silent.send(fetchText(origin.url(FILE), '0-9', await other.lease(origin.url(''))));
   const answer = await silent.message();
   assert.equal(codeOf(answer), 'response_timeout');
   assert.equal(answer.status, 504);

@@ -474,17 +474,21 @@ describe('clients', () => {
   it('that stop reading: the window stays under its cap, and goes on when they do', async () => {
     const size = 40_000_000;
     await using origin = await startTestOrigin();
-    await using home = await openPooling({ windowBytes: 2_097_152, silenceTimeout: 300 });
+    await using home = await openPooling({ windowBytes: 2_097_152, silenceTimeout: 1_500 });
     const response = await home.open(origin.url(`/file/${size}`));
     // Longer than the silence limit: a client that rests is not a path that is silent.
     let before = -1;
-    await until('nothing more moves', async () => {
-      const { bodyBytes } = origin;
-      const still = bodyBytes === before && bodyBytes > 0;
-      before = bodyBytes;
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      return still;
-    });
+    await until(
+      'nothing more moves',
+      async () => {
+        const { bodyBytes } = origin;
+        const still = bodyBytes === before && bodyBytes > 0;
+        before = bodyBytes;
+        await new Promise((resolve) => setTimeout(resolve, 1_700));
+        return still;
+      },
+      20_000,
+    );
     assert.ok(home.budget.heldBytes <= home.budget.capBytes);
     let at = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {

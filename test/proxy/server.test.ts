@@ -64,29 +64,30 @@ test('too many unanswered requests on one connection are refused', async () => {
 
 test('a request head that is too large, or too slow, is refused', async () => {
   await using origin = await RawOrigin.answering(OK);
-  await using proxy = await openProxy({ maxHeaderBytes: 8_192, headerTimeout: 100 });
+  await using proxy = await openProxy({ maxHeaderBytes: 8_192 });
   await using large = await proxy.connect();
   large.send(get(origin, `X-A: ${'a'.repeat(10_000)}\r\n`));
   assert.equal((await large.message()).status, 431);
   await using many = await proxy.connect();
   many.send(get(origin, 'X-Many: of-these\r\n'.repeat(1_000)));
   assert.equal((await many.message()).status, 431);
-  await using slow = await proxy.connect();
+  await using hasty = await openProxy({ headerTimeout: 100 });
+  await using slow = await hasty.connect();
   slow.send('GET ');
   assert.equal((await slow.message()).status, 408);
   await slow.ended;
-  await using silent = await proxy.connect();
+  await using silent = await hasty.connect();
   assert.equal((await silent.rest()).length, 0);
   assert.equal(origin.peers.length, 0);
 });
 
 test('a slow upload is not cut', async () => {
   await using origin = await RawOrigin.answering(OK);
-  await using proxy = await openProxy({ headerTimeout: 50, responseTimeout: 60 });
+  await using proxy = await openProxy({ headerTimeout: 240, responseTimeout: 300 });
   await using client = await proxy.connect();
   client.send(get(origin, 'Content-Length: 4\r\n').replace('GET', 'PUT'));
   for (const byte of 'slow') {
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await new Promise((resolve) => setTimeout(resolve, 300));
     client.send(byte);
   }
   assert.equal((await client.message()).status, 200);
