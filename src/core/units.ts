@@ -72,9 +72,10 @@ export function parseRate(text: string): BytesPerSecond | undefined {
   return parseQuantity(text, RATE_UNITS);
 }
 
-/** `"300 ms"`, `"2 s"`, `"15 min"`, `"1 h"`, `"30 d"`; a unit is required. */
+/** `"300 ms"`, `"2 s"`, `"15 min"`, `"1 h"`, `"30 d"`; a unit is required. Whole milliseconds, as timers want them: what is more than nothing is one at least. */
 export function parseDuration(text: string): Milliseconds | undefined {
-  return parseQuantity(text, TIME_UNITS);
+  const ms = parseQuantity(text, TIME_UNITS);
+  return ms === undefined ? undefined : Math.round(ms) || Math.ceil(ms);
 }
 
 function scaled(value: number, base: number, names: readonly string[]): string {

@@ -170,7 +170,7 @@ export class Proxy implements AsyncDisposable {
       headersTimeout: headerTimeout,
       // A slow upload is not an error: only the head of a request has to come in time.
       requestTimeout: 0,
-      connectionsCheckingInterval: Math.min(1_000, Math.max(20, headerTimeout / 4)),
+      connectionsCheckingInterval: Math.min(1_000, Math.max(20, Math.floor(headerTimeout / 4))),
       keepAliveTimeout: idleTimeout,
       // Host is checked in request-head.ts, with an answer that says what is wrong.
       requireHostHeader: false,

@@ -66,6 +66,10 @@ describe('times', () => {
     assert.equal(parseDuration('15 min'), 900_000);
     assert.equal(parseDuration('30 d'), 2_592_000_000);
     assert.equal(parseDuration('0.5 s'), 500);
+    assert.equal(parseDuration('0.07 s'), 70);
+    assert.equal(parseDuration('33.3 ms'), 33);
+    assert.equal(parseDuration('0.2 ms'), 1);
+    assert.equal(parseDuration('0 s'), 0);
     for (const text of ['5', '5 m', 'soon', '-1 s']) assert.equal(parseDuration(text), undefined, text);
   });
 

@@ -83,7 +83,7 @@ test('a request head that is too large, or too slow, is refused', async () => {
 
 test('a slow upload is not cut', async () => {
   await using origin = await RawOrigin.answering(OK);
-  await using proxy = await openProxy({ headerTimeout: 240, responseTimeout: 300 });
+  await using proxy = await openProxy({ headerTimeout: 250, responseTimeout: 300 });
   await using client = await proxy.connect();
   client.send(get(origin, 'Content-Length: 4\r\n').replace('GET', 'PUT'));
   for (const byte of 'slow') {
