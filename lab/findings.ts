@@ -41,7 +41,6 @@ const LOSSES: Finding = {
 
 /** Of files that are smaller than 100 MB, over three lines of 50 Mbit/s. */
 const TWICE_OF_LESS: Finding = {
-  known: 0.015,
   cause:
     'The running response of the own line goes on until a range has shown that this line can, over what others have brought meanwhile, and the first range brings some of it again: of `equal-3` 0.1 to 0.6 MB came twice so in the first second, and next to nothing afterwards. Of a smaller file that is a larger part; what is taken over from a line that fails comes besides',
 };
@@ -97,11 +96,6 @@ export const FINDINGS: Readonly<Record<string, Finding>> = {
   'fast aheadOfMptcp': TWO_CORES,
   'equal-6 efficiency': TWO_CORES,
   'equal-6 aheadOfMptcp': TWO_CORES,
-  'equal-6 twicePart': TWO_CORES,
-  'stall twicePart': TWICE_OF_LESS,
-  'drop twicePart': TWICE_OF_LESS,
-  'small-pages twicePart': TWICE_OF_LESS,
-  'slow-client twicePart': TWICE_OF_LESS,
   'file-10mb twicePart': TWICE_OF_LITTLE,
   'file-10mb-cold twicePart': TWICE_OF_LITTLE,
   'file-1gb aheadOfMptcp': {
