@@ -68,44 +68,39 @@ export function flowing(state: Throughput, now: Milliseconds): Throughput {
   return { ...state, busySince: now };
 }
 
-function rateOf(slots: readonly Slot[], guess: BytesPerSecond, guessMs: Milliseconds): BytesPerSecond {
+/** What came in the slots from that index on, and in how much busy time. */
+function sumFrom(slots: readonly Slot[], index = 0): Pick<Slot, 'bytes' | 'busyMs'> {
   let bytes = 0;
-  let ms = 0;
+  let busyMs = 0;
   for (const slot of slots) {
+    if (slot.index < index) continue;
     bytes += slot.bytes;
-    ms += slot.busyMs;
+    busyMs += slot.busyMs;
   }
-  return Math.max(LEAST_RATE, (bytes + (guess * guessMs) / 1000) / ((ms + guessMs) / 1000));
+  return { bytes, busyMs };
 }
 
 /** What the path brings. */
 export function rate(state: Throughput): BytesPerSecond {
-  const measuredMs = state.slots.reduce((sum, slot) => sum + slot.busyMs, 0);
-  const guessMs = Math.max(0, GUESS_WEIGHT_MS - measuredMs / 5);
-  return measuredMs === 0 ? state.guess : rateOf(state.slots, state.guess, guessMs);
+  const { bytes, busyMs } = sumFrom(state.slots);
+  if (busyMs === 0) return state.guess;
+  const guessMs = Math.max(0, GUESS_WEIGHT_MS - busyMs / 5);
+  return Math.max(LEAST_RATE, (bytes + (state.guess * guessMs) / 1000) / ((busyMs + guessMs) / 1000));
 }
 
 /** The same, but quick to fall: less when the last half second brought less. Of a long way, where bytes come in bursts, that says nothing. */
 export function fallenRate(state: Throughput): BytesPerSecond {
-  const last = state.slots.slice(-FALL_SLOTS);
-  const ms = last.reduce((sum, slot) => sum + slot.busyMs, 0);
-  const known = ms >= (FALL_SLOTS - 1) * SLOT_MS;
-  return known ? Math.min(rate(state), rateOf(last, 0, 0)) : rate(state);
+  const { bytes, busyMs } = sumFrom(state.slots, state.slots.at(-FALL_SLOTS)?.index);
+  if (busyMs < (FALL_SLOTS - 1) * SLOT_MS) return rate(state);
+  return Math.min(rate(state), Math.max(LEAST_RATE, bytes / (busyMs / 1000)));
 }
 
 /** What came lately, up to when it was last counted: over three slots, or as long as a round trip and a half. */
 export function lately(state: Throughput, latencyMs: Milliseconds): BytesPerSecond {
   const last = state.slots.at(-1);
   if (last === undefined) return 0;
-  const first = last.index - slotsOf(latencyMs);
-  let bytes = 0;
-  let ms = 0;
-  for (const slot of state.slots) {
-    if (slot.index <= first) continue;
-    bytes += slot.bytes;
-    ms += slot.busyMs;
-  }
-  return ms === 0 ? 0 : (bytes * 1000) / ms;
+  const { bytes, busyMs } = sumFrom(state.slots, last.index - slotsOf(latencyMs) + 1);
+  return busyMs === 0 ? 0 : (bytes * 1000) / busyMs;
 }
 
 /** What comes over a long way comes in bursts, a round trip apart. */
@@ -114,11 +109,8 @@ const slotsOf = (latencyMs: Milliseconds): number =>
 
 /** What the path brings at this moment: quick to fall, too jumpy to plan by. */
 export function recentRate(state: Throughput, now: Milliseconds, latencyMs: Milliseconds): BytesPerSecond {
-  const first = Math.floor(now / SLOT_MS) - slotsOf(latencyMs);
-  const recent = state.slots.filter((slot) => slot.index >= first);
-  const waiting = state.busySince === undefined ? 0 : now - state.busySince;
-  const ms = recent.reduce((sum, slot) => sum + slot.busyMs, 0) + waiting;
+  const { bytes, busyMs } = sumFrom(state.slots, Math.floor(now / SLOT_MS) - slotsOf(latencyMs));
+  const ms = busyMs + (state.busySince === undefined ? 0 : now - state.busySince);
   if (ms < SLOT_MS) return rate(state);
-  const bytes = recent.reduce((sum, slot) => sum + slot.bytes, 0);
   return Math.max(LEAST_RATE, (bytes * 1000) / ms);
 }
