@@ -46,6 +46,10 @@ export const aria2Split = ({ file, url }: Wanted): ClientRun => ({
   ms: wall,
 });
 
+/** The words for what is wanted; none where nothing is. */
+const wordsOf = <T>(value: T | undefined, words: (value: T) => readonly string[]): readonly string[] =>
+  value === undefined ? [] : words(value);
+
 /** One file with one connection, as each of these programs does it when it is told nothing else. */
 export function oneFile(
   client: Scenario['client'],
@@ -53,25 +57,25 @@ export function oneFile(
 ): ClientRun {
   switch (client) {
     case 'curl': {
-      const slow = rate === undefined ? [] : ['--limit-rate', String(Math.round(rate))];
-      const through = proxy === undefined ? [] : ['-x', proxy];
-      const trusting = authority === undefined ? [] : ['--cacert', authority];
+      const slow = wordsOf(rate, (value) => ['--limit-rate', String(Math.round(value))]);
+      const through = wordsOf(proxy, (value) => ['-x', value]);
+      const trusting = wordsOf(authority, (value) => ['--cacert', value]);
       return {
         command: curl(file, ...through, ...slow, ...trusting, url),
         ms: ({ stdout }) => Number(stdout) * 1000,
       };
     }
     case 'wget': {
-      const slow = rate === undefined ? [] : [`--limit-rate=${Math.round(rate)}`];
-      const through = proxy === undefined ? [] : ['-e', 'use_proxy=yes', '-e', `http_proxy=${proxy}`];
-      const trusting = authority === undefined ? [] : [`--ca-certificate=${authority}`];
+      const slow = wordsOf(rate, (value) => [`--limit-rate=${Math.round(value)}`]);
+      const through = wordsOf(proxy, (value) => ['-e', 'use_proxy=yes', '-e', `http_proxy=${value}`]);
+      const trusting = wordsOf(authority, (value) => [`--ca-certificate=${value}`]);
       const rest = [...through, ...slow, ...trusting, url];
       return { command: ['wget', '--no-config', '-q', '-O', file, ...rest], ms: wall };
     }
     case 'aria2': {
-      const slow = rate === undefined ? [] : [`--max-download-limit=${Math.round(rate)}`];
-      const through = proxy === undefined ? [] : [`--all-proxy=${proxy}`];
-      const trusting = authority === undefined ? [] : [`--ca-certificate=${authority}`];
+      const slow = wordsOf(rate, (value) => [`--max-download-limit=${Math.round(value)}`]);
+      const through = wordsOf(proxy, (value) => [`--all-proxy=${value}`]);
+      const trusting = wordsOf(authority, (value) => [`--ca-certificate=${value}`]);
       const rest = [...slow, ...trusting, '-d', dirname(file), '-o', basename(file), url];
       return { command: ['aria2c', '-x1', ...ARIA2, ...through, ...rest], ms: wall };
     }

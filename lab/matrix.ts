@@ -9,7 +9,7 @@ import { type RunSettings, runScenario } from './run.ts';
 import { ALONE_MS, type Bar, quickened, type Scenario } from './scenario.ts';
 import { MATRIX } from './scenarios.ts';
 
-/** What is to be said by who asks for it. */
+/** What a measurement is told; the rest is whether it is a whole or a quick one. */
 export type MeasureSettings = Omit<RunSettings, 'aloneMs' | 'quick' | 'firstRound'>;
 
 /** In the place of {@link ALONE_MS}. */

@@ -96,10 +96,11 @@ const pace = ({ clientRate }: Scenario): Pick<Wanted, 'rate'> =>
   clientRate === undefined ? {} : { rate: clientRate };
 
 /** Several at once as one: it lasts until the last is there. */
-export const asOne = (all: readonly Watched[]): Transfer & Pick<Watched, 'isRight'> => ({
+export const asOne = (all: readonly Watched[]): Transfer & Pick<Watched, 'isRight' | 'cpuMs'> => ({
   bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
   ms: Math.max(...all.map(({ ms }) => ms)),
   isRight: all.every(({ isRight }) => isRight),
+  cpuMs: all.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
 });
 
 /**
@@ -123,8 +124,7 @@ export async function allLinesByMptcp(neighbourhood: Neighbourhood, signal: Abor
   const first = one(0);
   const all = Promise.all([first, ...Array.from({ length: downloads - 1 }, (_, i) => one(i + 1))]);
   if (scenario.smallPages) await smallPages(neighbourhood, 'line', all);
-  const done = await all;
-  return { ...(await first), ...asOne(done), cpuMs: done.reduce((sum, { cpuMs }) => sum + cpuMs, 0) };
+  return { ...(await first), ...asOne(await all) };
 }
 
 /** One download by the household's client, as the scenario has it. */

@@ -204,6 +204,7 @@ async function runPooled(
     }),
   );
   const wireAfter = (await wires.counters()).cpuMs;
+  const { cpuMs: clientsMs, ...together } = asOne(done);
   const told = done.flatMap((one) => one.told ?? []);
   const known =
     told.length > 0
@@ -213,13 +214,13 @@ async function runPooled(
         );
   return {
     scheme,
-    ...asOne(done),
+    ...together,
     wrong: done.map(({ wrong }) => wrong),
     codes: done.map(({ code }) => code),
     samples: done[0]?.samples ?? [],
     cpuMs: {
       ...cpuMs,
-      ...(scenario.via === 'get-https' && { get: done.reduce((sum, { cpuMs: ms }) => sum + ms, 0) }),
+      ...(scenario.via === 'get-https' && { get: clientsMs }),
       wire: wireAfter - wireBefore,
     },
     troubles: await troublesOf(borrower),

@@ -1,5 +1,5 @@
 /**
- * The figures of a lending scenario: what the samples of the line come to, and whether its bars held. Pure; lending.ts and
+ * The figures of a lending scenario: what the samples of the line come to, and whether its bars held. Pure; measured.ts and
  * the report call it.
  *
  *     line bytes - own bytes = lent bytes
